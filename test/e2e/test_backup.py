@@ -173,7 +173,7 @@ async def test_where_no_copy_may_go(env):
     assert sorted(p.name for p in stack.folder.iterdir() if "partial" in p.name) == []
 
 
-async def test_without_a_broker_the_files_are_copied_under_the_lock(env):
+async def test_without_a_broker_the_files_are_copied_as_they_are(env):
     stack = await stack_with(env)
     client = await absent(env, stack, "t")
     publisher = await env.connect(stack.ports[0], "publisher")

@@ -47,6 +47,8 @@ class Faults:
                 self.one(action, kind, getattr(self, name))
             elif action.kind == "power-cut":
                 self.one(action, "broker", self.power_cut)
+            elif kind == "backup" or verb == "backup":
+                self.spawn(self.backup(action))
             else:
                 proxy = self.world.proxies[action.target % len(self.world.proxies)]
                 getattr(self, action.kind.replace("-", "_"))(action, proxy)
@@ -111,7 +113,26 @@ class Faults:
         victim.move()
         await self.kill(victim, action)
 
+    async def backup(self, action):
+        """Of a store in which messages wait for one app, which stands still."""
+        killed = action.kind == "kill-backup"
+        app = self.world.subscribers[0]
+        free = app.name not in self.busy and app.running()
+        if free:
+            self.busy.add(app.name)
+            app.signal(signal.SIGSTOP)
+            await asyncio.sleep(action.seconds)
+        try:
+            outcome = await self.world.backups.take(action.seconds if killed else None)
+        finally:
+            if free:
+                app.signal(signal.SIGCONT)
+                self.busy.discard(app.name)
+        self.note(f"{action}: {outcome}")
+        self.counts[f"backup-{outcome.partition(':')[0]}"] += 1
+
     async def power_cut(self, victim, action):
+        self.world.backups.kill_all()
         await self.world.kill(victim)
         self.world.broker_died()
         if self.disk:

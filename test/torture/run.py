@@ -16,6 +16,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 sys.path[:0] = [str(HERE), str(ROOT / "tools"), str(HERE.parent / "support")]
 
+import backups  # noqa: E402
 import checker  # noqa: E402
 import disk as disks  # noqa: E402
 import flips  # noqa: E402
@@ -121,6 +122,8 @@ class Seed:
                                 disk=self.disk is not None, gap_s=self.args.gap)
         actions += schedule.draw_pods(self.seed, seconds, gap_s=self.args.gap)
         actions += schedule.draw_turners(self.seed, seconds, gap_s=self.args.gap)
+        if self.durable:
+            actions += schedule.draw_backups(self.seed, seconds)
         actions.sort(key=lambda action: action.at_s)
         try:
             world = worlds.World(self.folder, self.args.build, engine=self.args.engine,
@@ -128,6 +131,7 @@ class Seed:
                                  small_disk=self.disk is not None,
                                  dead_letters=300 if self.args.short else 600)
             self.add_pods(world)
+            world.backups = backups.Backups(world, self.folder / "backups")
             with open(self.folder / "faults.log", "w") as log:
                 faults = Faults(world, log, self.disk)
                 faults.note(f"seed {self.seed}, {seconds:.1f} s, {len(actions)} actions, "
@@ -170,6 +174,7 @@ class Seed:
             world.problems.append(f"written through a mapping: {self.layer.mapped()}")
         if self.durable and snapshot.folder.exists():
             await self.flip(snapshot, faults)
+            await self.restore(world, faults)
 
     async def flip(self, snapshot, faults):
         for i in range(self.args.flips):
@@ -179,6 +184,16 @@ class Seed:
             faults.note(f"flip {i} in {one_flip.path.name} at {one_flip.at}: {outcome}")
             faults.counts[f"flip-{outcome}"] += 1
             self.summary.violations += one_flip.violations
+
+    async def restore(self, world, faults):
+        """A broker on the newest backups."""
+        for backup in world.backups.made[::-1][:self.args.restores]:
+            one = backups.Restored(world, backup, self.folder / f"of-{backup.folder.name}",
+                                   self.args)
+            n = await one.run()
+            faults.note(f"{backup.folder.name}: {n} messages came of it")
+            faults.counts["restored"] += 1
+            self.summary.violations += one.violations
 
     async def settle(self, world, faults):
         """No more faults: everything comes to its end."""
@@ -216,7 +231,7 @@ class Seed:
             s.counts.update(pod.figures())
         s.take_ledgers(*world.spill.ledgers())
         s.take_ledgers({}, [world.rollout.result().target()])
-        s.problems += world.problems + scenario.sanitizer_reports(self.folder)
+        s.problems += world.problems + world.backups.problems + scenario.sanitizer_reports(self.folder)
         if not self.finished:
             s.problems.append("publishers do not end")
         with open(self.folder / "result", "w") as f:
@@ -243,6 +258,8 @@ def arguments():
                         help="seconds between faults, on average (0.25)")
     parser.add_argument("--flips", type=int, default=4,
                         help="flipped bits in copies of the store after each seed (4)")
+    parser.add_argument("--restores", type=int, default=2,
+                        help="backups of each seed that a broker is started on (2)")
     parser.add_argument("--broken", action="store_true",
                         help="torture a build that acknowledges before it commits, and fail "
                         "unless that is found")
@@ -253,7 +270,7 @@ def arguments():
     args = parser.parse_args()
     args.build = args.build or ROOT / "build" / ("broken" if args.broken else args.preset)
     if args.short:
-        args.minutes, args.flips = SHORT_MINUTES, 1
+        args.minutes, args.flips, args.restores = SHORT_MINUTES, 1, 1
     try:
         first, _, last = (args.seed or str(random.SystemRandom().randrange(1, 1 << 31))
                           ).partition("-")

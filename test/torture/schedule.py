@@ -94,6 +94,18 @@ def draw_pods(seed, seconds, *, gap_s=0.25):
     return sorted(out, key=lambda action: action.at_s)
 
 
+def draw_backups(seed, seconds):
+    """Backups of the store while things go wrong; one in four is killed."""
+    rng = random.Random(f"backups {seed}")
+    n = max(2, round(seconds / 10))
+    out = []
+    for i in range(n):
+        kind = "kill-backup" if rng.random() < 0.25 else "backup"
+        at = seconds * (0.2 + 0.75 * (i + rng.random()) / n)
+        out.append(Action(at, kind, 0, rng.random() ** 2, rng.randrange(1 << 32)))
+    return out
+
+
 def draw(seed, seconds, *, durable, layer, disk, gap_s=0.25):
     """The actions of 'seconds', one in 'gap_s' on average. Which kinds are possible
     does not change when something happens, nor what of the rest."""

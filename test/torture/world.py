@@ -110,6 +110,7 @@ class World:
         self.pods = []  # what add_pods() adds
         self.will_is_due = False
         self.kept = None
+        self.backups = None  # backups.Backups, of a run that takes some
         self.base = {}
         self.broker_deaths_ms = []
         self.broker_starts_ms = []  # again, and when it goes on after a stop

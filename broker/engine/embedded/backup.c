@@ -40,8 +40,7 @@ enum {
 struct backup {
 	const char *from;
 	char to[PATH_MAX], partial[PATH_MAX + 16];
-	int lock;            /* the store's, while its files are opened; or -1 */
-	bool alone;          /* no broker had the store then */
+	bool alone;          /* no broker had the store when it began */
 	struct sq_held held; /* a broker has it, */
 	uint64_t owner;      /* which drew this number */
 	int tables;          /* its file of tables */
@@ -186,30 +185,25 @@ backup_remove(struct backup *b)
 
 /* ---- the broker ---- */
 
-/* Either the store's lock, or a broker that holds the store for us.  The lock is not kept for long: a
- * broker that starts goes first, and is noticed. */
+/* Either a broker that holds the store for us, or none.  One that starts goes first, and is
+ * noticed. */
 static int
 backup_meet(struct backup *b)
 {
 	uint64_t until_ms = sq_clock_ms() + MEET_MS;
-	struct sq_buf why = {0}, taken = {0};
+	struct sq_buf why = {0};
 	int rc = SQ_EAGAIN;
 
 	while (rc == SQ_EAGAIN) {
-		sq_buf_fini(&taken);
 		if (b->held.fd >= 0)
 			b->owner = sq_held_by(&b->held, &why);
 		if (b->owner != 0) {
 			rc = SQ_OK;
 			break;
 		}
-		b->lock = sq_store_lock(b->from, &taken);
-		b->alone = b->lock >= 0;
+		b->alone = !sq_store_locked(b->from);
 		if (b->alone) {
 			rc = SQ_OK;
-		} else if (b->lock != SQ_EEXIST) {
-			sq_buf_append(b->err, sq_buf_data(&taken), sq_buf_len(&taken));
-			rc = SQ_EIO;
 		} else if (b->held.fd < 0 && sq_held_ask(&b->held, b->from, b->err) != SQ_OK) {
 			rc = SQ_EIO;
 		} else if (sq_buf_len(&why) > 0) {
@@ -226,7 +220,6 @@ backup_meet(struct backup *b)
 			backup_sleep(MEET_POLL_MS);
 		}
 	}
-	sq_buf_fini(&taken);
 	sq_buf_fini(&why);
 	return rc;
 }
@@ -279,10 +272,8 @@ backup_open(struct backup *b)
 		b->journal = sq_journal_copy_open(b->from, b->err);
 		if (b->journal == NULL)
 			return SQ_EIO;
-		if (backup_untouched(b)) {
-			sq_store_unlock(&b->lock);
+		if (backup_untouched(b))
 			return SQ_OK;
-		}
 		sq_journal_copy_free(&b->journal);
 		backup_sleep(OPEN_WAIT_MS);
 	}
@@ -483,14 +474,13 @@ sq_store_backup(const char *from, const char *to, struct sq_buf *said, struct sq
 
 	b->from = from;
 	b->err = err;
-	b->lock = b->tables = b->dir = b->dir_lock = b->held.fd = b->held.dirfd = -1;
+	b->tables = b->dir = b->dir_lock = b->held.fd = b->held.dirfd = -1;
 	rc = backup_target(b, to);
 	if (rc == SQ_OK)
 		rc = backup_copy(b);
 	if (b->tables >= 0)
 		close(b->tables);
 	sq_held_end(&b->held);
-	sq_store_unlock(&b->lock);
 	if (rc == SQ_OK)
 		rc = backup_renumber(b);
 	if (rc == SQ_OK)
