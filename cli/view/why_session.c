@@ -109,56 +109,88 @@ static const struct sq_why_rule keeper_rules[] = {
 enum { CLIENTS_MAX = 10 };
 
 struct keeper_walk {
-	const char *pod, *queue;
+	const char *pod, *workload, *queue;
 	json_t *clients; /* of the pod */
-	json_t *found;   /* the walk's row of keeper_rules */
+	long long takes; /* of these, those that take from the queue */
 };
 
+/* A client that is in the pod, or may be: a durable session has no pod. */
 static bool
 keeper_client(void *arg, const json_t *row)
 {
 	struct keeper_walk *k = arg;
+	bool there = strcmp(sq_why_text(row, "pod"), k->pod) == 0;
 
-	if (strcmp(sq_why_text(row, "pod"), k->pod) == 0 &&
-	    !json_is_true(json_object_get(row, "internal")) &&
+	if (sq_why_text(row, "pod")[0] == '\0')
+		there = strcmp(sq_why_text(row, "workload"), k->workload) == 0 &&
+		    strcmp(sq_why_text(row, "state"), "attached") == 0;
+	if (there && !json_is_true(json_object_get(row, "internal")) &&
 	    json_array_size(k->clients) < CLIENTS_MAX)
 		json_array_append_new(k->clients, json_string(sq_why_text(row, "client")));
 	return true;
 }
 
-/* A subscription of the queue by one of the pod's clients: its key ends in the pod, and the keeper's
- * is another. */
+/* Whether the session's key, SPACE~WORKLOAD~CLIENT or that with ~POD, is of a client that is in the
+ * pod, or may be. */
+static bool
+keeper_has(const struct keeper_walk *k, const char *session)
+{
+	static const char keeper[] = "%24keeper";
+	const char *client = strchr(session, '~'), *pod;
+
+	client = client != NULL ? strchr(client + 1, '~') : NULL;
+	if (client == NULL || strncmp(client + 1, keeper, sizeof keeper - 1) == 0)
+		return false;
+	pod = strchr(client + 1, '~');
+	return pod == NULL || strcmp(pod + 1, k->pod) == 0;
+}
+
 static bool
 keeper_takes(void *arg, const json_t *row)
 {
 	struct keeper_walk *k = arg;
 
-	if (strcmp(sq_why_text(row, "queue"), k->queue) == 0 &&
-	    strcmp(sq_why_text(row, "session"), sq_why_text(k->found, "keeper")) != 0)
-		json_object_set_new(
-		    k->found, "takes", json_integer(1 + sq_why_number(k->found, "takes")));
+	k->takes += strcmp(sq_why_text(row, "queue"), k->queue) == 0 &&
+	    keeper_has(k, sq_why_text(row, "session"));
 	return true;
+}
+
+static void
+keeper_judge(struct sq_why_told *w, const struct keeper_walk *k, const char *space)
+{
+	json_t *row = json_object();
+
+	json_object_set_new(row, "takes", json_integer(k->takes));
+	json_object_set_new(row, "pod", json_string(k->pod));
+	json_object_set_new(row, "space", json_string(space));
+	json_object_set(row, "clients", k->clients);
+	SQ_WHY_JUDGE(w, keeper_rules, row);
+	json_decref(row);
 }
 
 void
 sq_why_keeper(struct sq_why_told *w, const char *space, const char *keeper, const char *queue)
 {
 	json_t *s = sq_why_find(w, "sessions", space, "session", keeper);
-	struct keeper_walk k = {sq_why_text(s, "pod"), queue, json_array(), json_object()};
+	struct keeper_walk k = {.pod = sq_why_text(s, "pod"),
+	    .workload = sq_why_text(s, "workload"),
+	    .queue = queue,
+	    .clients = json_array()};
+	struct sq_buf name = {0};
 	struct sq_wanted sessions = {.table = "sessions", .space = space};
 	struct sq_wanted subscriptions = {.table = "subscriptions", .space = space};
+	const char *client = strchr(keeper, '~');
 
-	if (k.pod[0] != '\0') {
-		json_object_set_new(k.found, "takes", json_integer(0));
-		json_object_set_new(k.found, "keeper", json_string(keeper));
-		json_object_set_new(k.found, "pod", json_string(k.pod));
-		json_object_set_new(k.found, "space", json_string(space));
+	client = client != NULL ? strchr(client + 1, '~') : NULL;
+	if (client != NULL && json_is_true(json_object_get(s, "internal"))) {
+		sq_buf_printf(&name, "%.*s*", (int)(client + 1 - keeper), keeper);
+		sq_buf_u8(&name, '\0'); /* all of its workload */
+		sessions.name = subscriptions.name = (const char *)sq_buf_data(&name);
 		(void)sq_why_rows(w, &sessions, keeper_client, &k);
 		(void)sq_why_rows(w, &subscriptions, keeper_takes, &k);
-		json_object_set(k.found, "clients", k.clients);
-		SQ_WHY_JUDGE(w, keeper_rules, k.found);
+		keeper_judge(w, &k, space);
 	}
+	sq_buf_fini(&name);
 	json_decref(k.clients);
-	json_decref(k.found);
 	json_decref(s);
 }

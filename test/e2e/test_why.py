@@ -148,6 +148,21 @@ async def test_a_declared_client_that_is_the_wrong_one(env):
 
 
 @scenario(timeout_s=60)
+async def test_one_pod_of_two_whose_client_is_the_wrong_one(env):
+    file = AnnotationsFile(env.folder / "pod").write("orders/#", **{"sqmqos.io/client-id": "worker"})
+    stack = await env.stack(annotations=[file.path, file.path])
+    await env.connect(stack.ports[0], "wrong", props=DURABLE)
+    await env.connect(stack.ports[1], "worker")
+
+    async def said():
+        _, out = await why(env, stack, "--topic", "orders/1")
+        return "! pod pod-1 declares it, but none of its clients is the one that takes it: connected are wrong" in out \
+            and "pod pod-2 declares" not in out
+    await eventually(said, "pod-1 is named, and pod-2 is not")
+    env.check_leftovers = False
+
+
+@scenario(timeout_s=60)
 async def test_an_expired_message(env):
     stack = await env.stack(sidecars=1)
     await (await worker(env, stack)).disconnect()

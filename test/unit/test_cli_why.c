@@ -254,19 +254,27 @@ Test(cli_why, a_pod_whose_clients_are_others)
 	"{\"session\": \"" session "\", \"space\": \"shop\", \"filter\": \"a\", \"kind\": " \
 	"\"declared\", \"queue\": \"" queue "\", \"qos\": 1}"
 #define SESSIONS \
-	"\"sessions\": [{\"session\": \"keeper\", \"space\": \"shop\", \"pod\": \"p\", " \
+	"\"sessions\": [{\"session\": \"shop~w~%24keeper~p\", \"space\": \"shop\", \"pod\": " \
+	"\"p\", " \
 	"\"internal\": true, \"client\": \"$keeper\", \"state\": \"attached\"}, {\"session\": " \
-	"\"c\", \"space\": \"shop\", \"pod\": \"p\", \"internal\": false, \"client\": " \
+	"\"shop~w~c~p\", \"space\": \"shop\", \"pod\": \"p\", \"internal\": false, \"client\": " \
 	"\"other\", \"state\": \"attached\"}]"
-	static const char takes[] = "{\"subscriptions\": [" DECLARED("keeper", "q") ", " DECLARED(
-	    "c", "q") "], " SESSIONS "}";
+	static const char takes[] = "{\"subscriptions\": [" DECLARED(
+	    "shop~w~%24keeper~p", "q") ", " DECLARED("shop~w~c~p", "q") "], " SESSIONS "}";
 
-	SAYS("{\"subscriptions\": [" DECLARED("keeper", "q") "], " SESSIONS "}", SQ_FOUND,
-	    ASK(.topic = "a"),
+	SAYS("{\"subscriptions\": [" DECLARED("shop~w~%24keeper~p", "q") "], " SESSIONS "}",
+	    SQ_FOUND, ASK(.topic = "a"),
 	    "! pod p declares it, but none of its clients is the one that takes it: connected are "
 	    "other\n",
 	    "kubectl annotate pod -n shop p --overwrite sqmqos.io/client-id=");
 	omits(takes, (struct sq_why_ask){.topic = "a"}, "none of its clients");
+	/* A keeper, and a client, of another pod are none of this one's; a durable one may be. */
+	SAYS("{\"subscriptions\": [" DECLARED("shop~w~%24keeper~p", "q") ", " DECLARED(
+		 "shop~w~%24keeper~r", "q") ", " DECLARED("shop~w~c~r", "q") "], " SESSIONS "}",
+	    SQ_FOUND, ASK(.topic = "a"), "! pod p declares it, but none of its clients");
+	omits("{\"subscriptions\": [" DECLARED("shop~w~%24keeper~p", "q") ", " DECLARED(
+		  "shop~w~c", "q") "], " SESSIONS "}",
+	    (struct sq_why_ask){.topic = "a"}, "none of its clients");
 }
 
 Test(cli_why, a_store_that_commits_nothing_while_messages_wait_for_it)
