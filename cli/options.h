@@ -64,6 +64,11 @@ enum { SQ_OPTION_FILES_MAX = 1000, SQ_OPTION_REPEATED_MAX = 64 };
 	X(BY, "by", 0, "ORDER", "the order of queues: depth, or change, of depth (top)") \
 	X(TIMEOUT, "timeout", 0, "SECONDS", \
 	    "how long an acknowledgement is waited for, 30 without it (pub); when it ends (sub)") \
+	X(YES, "yes", 0, NULL, "do it; without it purge says what would go") \
+	X(FORCE, "force", 0, NULL, "also a sidecar's own session, which it makes anew (rm)") \
+	X(BURY, "dead-letters", 0, NULL, "messages of QoS 3 become dead letters (purge)") \
+	X(LETTER, "letter", 0, "N[,N...]", "only letters with these numbers in the queue") \
+	X(MAX, "max", 0, "N", "so many messages at most (purge, redrive)") \
 	X(HELP, "help", 'h', NULL, "say what there is, or, behind a command, what it takes") \
 	X(VERSION, "version", 0, NULL, "print the version")
 

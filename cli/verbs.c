@@ -20,6 +20,9 @@ enum {
 	    BIT(KUBECONFIG) | OF_ALL,
 	OF_LS = OF_VIEW | BIT(SPACE) | BIT(NAME) | BIT(LIMIT) | BIT(JSON) | BIT(WIDE),
 	OF_SHOW = OF_VIEW | BIT(SPACE) | BIT(JSON),
+	OF_DEED = OF_VIEW | BIT(JSON),
+	OF_PURGE = OF_DEED | BIT(SPACE) | BIT(YES) | BIT(BURY) | BIT(MAX),
+	OF_REDRIVE = OF_DEED | BIT(SPACE) | BIT(LETTER) | BIT(MAX),
 	OF_TAIL = OF_VIEW | BIT(SPACE) | BIT(PAYLOAD) | BIT(MESSAGES) | BIT(JSON),
 	OF_TOP = OF_VIEW | BIT(SPACE) | BIT(LIMIT) | BIT(BY) | BIT(INTERVAL) | BIT(MESSAGES) |
 	    BIT(JSON),
@@ -53,9 +56,19 @@ static const struct sq_verb verbs[] = {
 	OF_WHY, 0, run_why, NULL},
     {"queues", "ls", NULL, "list the queues of a broker", OF_LS, 0, run_ls, "queues"},
     {"queues", "show", "QUEUE", "show all of a queue", OF_SHOW, 0, run_show, "queues"},
+    {"queues", "purge", "QUEUE", "have what waits in a queue gone for good", OF_PURGE, 0,
+	sq_run_purge, "queues"},
     {"sessions", "ls", NULL, "list sessions", OF_LS, 0, run_ls, "sessions"},
     {"sessions", "show", "SESSION", "show all of a session, or of those with that client id",
 	OF_SHOW, 0, run_show, "sessions"},
+    {"sessions", "rm", "SESSION", "end a session, with its client, its queue and subscriptions",
+	OF_DEED | BIT(FORCE), 0, sq_run_remove, "sessions"},
+    {"dead-letters", "ls", NULL, "list dead letters", OF_LS, 0, run_ls, "dead-letters"},
+    {"dead-letters", "show", "QUEUE", "show all of the dead letters in a queue, or of one",
+	OF_SHOW | BIT(LETTER), 0, run_show, "dead-letters"},
+    {"dead-letters", "redrive", "[QUEUE]",
+	"publish dead letters again, of a queue or a space, to whoever takes them now", OF_REDRIVE,
+	0, sq_run_redrive, "dead-letters"},
     {"subscriptions", "ls", NULL, "list subscriptions", OF_LS, 0, run_ls, "subscriptions"},
     {"messages", "ls", "QUEUE", "list the messages that wait in a queue", OF_LS, 0, run_ls,
 	"messages"},
@@ -168,6 +181,7 @@ run_show(const struct sq_run *r)
 	    .table = r->verb->table,
 	    .space = o->value[SQ_OPTION_SPACE],
 	    .name = r->operand,
+	    .letter = o->value[SQ_OPTION_LETTER],
 	    .json = sq_option_given(o, SQ_OPTION_JSON),
 	    .limit = SQ_LIST_ROWS_MAX,
 	};
@@ -269,7 +283,7 @@ verb_words(const struct sq_verb *v, char **words, size_t n)
 		return true; /* says itself how files are given */
 	if (n > wants)
 		return sq_say_usage("what is this: ", words[wants]);
-	return n == wants || sq_say_usage("missing: ", v->operand);
+	return n == wants || v->operand[0] == '[' || sq_say_usage("missing: ", v->operand);
 }
 
 int

@@ -15,8 +15,9 @@ enum sq_exit {
 struct sq_run;
 
 struct sq_verb {
-	const char *noun, *verb;           /* "queues" "ls"; verb "": it has one word */
-	const char *operand;               /* the word behind them, as "NAME"; NULL: none */
+	const char *noun, *verb; /* "queues" "ls"; verb "": it has one word */
+	/* The word behind them, as "NAME", or "[NAME]", which may be left out; NULL: none. */
+	const char *operand;
 	const char *help;                  /* begins with a small letter, without an end */
 	uint64_t options;                  /* SQ_OPTION_BIT() of those that it takes */
 	uint64_t needs;                    /* those of them without which it can't run */
@@ -46,5 +47,8 @@ int sq_run_pub(const struct sq_run *); /* exchange.c, as the next one */
 int sq_run_sub(const struct sq_run *);
 int sq_run_top(const struct sq_run *); /* live.c, as the next one */
 int sq_run_tail(const struct sq_run *);
+int sq_run_remove(const struct sq_run *); /* deeds.c, as the next two */
+int sq_run_purge(const struct sq_run *);
+int sq_run_redrive(const struct sq_run *);
 
 #endif

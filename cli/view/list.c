@@ -26,6 +26,7 @@ static const struct {
     {"messages", " number topic key qos bytes age expires attempts "},
     {"refusals", " last count who kind topic queue code reason "},
     {"gone", " at queue topic why key attempts "},
+    {"dead-letters", " queue letter topic from cause died key qos payload "},
     {"links", " link peer identity since sessions waiting slow leaving "},
     {"spaces",
 	" space sessions connections subscriptions delayed dead_letters stored_bytes memory "
@@ -227,17 +228,17 @@ show_plain(struct list *l, const json_t *row)
 	l->too_big = sq_buf_len(l->out) > LIST_BYTES_MAX;
 }
 
-/* Whether the value of that column is the name that is looked for. */
+/* Whether the value of that column is what is looked for. */
 static bool
-show_is(const struct list *l, const json_t *row, const char *column)
+show_is(const json_t *row, const char *column, const char *wanted)
 {
 	const json_t *v = json_object_get(row, column);
 	char number[24];
 
 	if (json_is_string(v))
-		return strcmp(json_string_value(v), l->ask->name) == 0;
+		return strcmp(json_string_value(v), wanted) == 0;
 	snprintf(number, sizeof number, "%lld", (long long)json_integer_value(v));
-	return json_is_integer(v) && strcmp(number, l->ask->name) == 0;
+	return json_is_integer(v) && strcmp(number, wanted) == 0;
 }
 
 static bool
@@ -245,8 +246,10 @@ show_row(void *arg, const json_t *row)
 {
 	struct list *l = arg;
 
-	if (l->ask->name != NULL && !show_is(l, row, l->named) &&
-	    (l->alias == NULL || !show_is(l, row, l->alias)))
+	if (l->ask->name != NULL && !show_is(row, l->named, l->ask->name) &&
+	    (l->alias == NULL || !show_is(row, l->alias, l->ask->name)))
+		return true;
+	if (l->ask->letter != NULL && !show_is(row, "letter", l->ask->letter))
 		return true;
 	if (l->ask->json)
 		return list_json_row(l, row);

@@ -8,6 +8,7 @@ enum { SQ_LIST_ROWS_MAX = 1000000 };
 
 struct sq_list_ask {
 	const char *table, *space, *name, *queue; /* NULL: any */
+	const char *letter; /* of show: the row with that number in 'letter'; NULL: any */
 	size_t limit;
 	bool json, wide;
 };

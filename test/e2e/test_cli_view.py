@@ -297,7 +297,7 @@ async def test_manual_and_completion_have_every_command(env):
         return done.stdout.split()
     assert set(completes("")) >= {command.split()[0] for command in commands}
     assert completes("que") == ["queues"]
-    assert completes("queues", "") == ["ls", "show"]
+    assert completes("queues", "") == ["ls", "show", "purge"]
     assert completes("queues", "ls", "--w") == ["--wide"]
     assert completes("why", "--to") == ["--token-file", "--topic"]
     assert completes("queues", "ls", "--space", "") == []

@@ -2,8 +2,11 @@
 
 import asyncio
 import contextlib
+import json
 import signal
+import subprocess
 
+import stack as parts
 import view
 from cluster import eventually, metric
 from mqtt import Will
@@ -249,3 +252,49 @@ async def test_a_letter_that_nobody_takes_stays(env):
     assert await do(stack, "dead-letters/redrive", {"space": "default"}) == (LETTERS, 0)
     await receives_all_once(env, stack)
     assert await metric(stack.broker, "sqmqos_dead_letters_redriven_total") == LETTERS
+
+
+async def test_the_command_line_does_it(env):
+    stack = await env.stack(sidecars=1, broker=BROKER)
+    await bury(env, stack)
+    program = parts.ROOT / "build" / env.settings.build / "sqmqos"
+
+    async def run(*argv, code=0):
+        done = await asyncio.to_thread(subprocess.run, [
+            str(program), *map(str, argv), "--admin", f"127.0.0.1:{stack.broker.admin_port}"],
+            capture_output=True, timeout=60, env=parts.clean_environment())
+        assert done.returncode == code, (argv, done.returncode, done.stdout, done.stderr)
+        return done.stdout.decode(), done.stderr.decode()
+    listed = (await run("dead-letters", "ls"))[0].splitlines()
+    assert len(listed) == LETTERS + 1 and "session-ended" in listed[1], listed
+    letters = json.loads((await run("dead-letters", "ls", "--json"))[0])
+    number = letters[3]["letter"]
+    shown = (await run("dead-letters", "show", "dead~default", "--letter", number))[0]
+    assert f"k{int(letters[3]['key'][1:])}" in shown and shown.count("session-ended") == 1, shown
+    await run("dead-letters", "show", "dead~default", "--letter", 1 << 40, code=3)
+    # Letters.
+    assert "published 1 dead letter again" in (
+        await run("dead-letters", "redrive", "dead~default", "--letter", number))[0]
+    await run("dead-letters", "redrive", "dead~default", "--letter", number, code=3)
+    assert json.loads((await run("dead-letters", "redrive", "--space", "default", "--max", 9, "--json"))[0]) == \
+        {"done": 9, "stayed": 0}
+    assert f"published {LETTERS - 10} dead letters again" in (
+        await run("dead-letters", "redrive", "--space", "default"))[0]
+    await run("dead-letters", "redrive", code=2)
+    await run("dead-letters", "redrive", "declared~default~x~y", code=1)
+    # A queue.
+    assert await depth(stack, KEPT) == LETTERS
+    error = (await run("queues", "purge", KEPT, code=2))[1]
+    assert f"would purge {LETTERS} messages" in error and "--yes" in error, error
+    await run("queues", "purge", "nothing", code=3)
+    await run("queues", "purge", "nothing", "--yes", code=3)
+    assert await depth(stack, KEPT) == LETTERS, "nothing is gone"
+    assert "purged 5 messages of queue" in (await run("queues", "purge", KEPT, "--yes", "--max", 5))[0]
+    await run("queues", "purge", KEPT, "--yes", "--dead-letters")
+    assert await depth(stack, KEPT) == 0
+    assert await depth(stack, "dead~default") == LETTERS - 5
+    await run("queues", "purge", "dead~default", "--yes")
+    # A session.
+    assert f"removed session {KEPT}" in (await run("sessions", "rm", KEPT))[0]
+    await run("sessions", "rm", KEPT, code=3)
+    await run("sessions", "rm", code=2)
