@@ -329,7 +329,7 @@ async def test_a_hidden_page_asks_for_nothing(env):
         await page.run(hide, True)
         await asyncio.sleep(0.5)  # what is under way ends
         await page.end()
-        await asyncio.sleep(4.5)  # longer than between two requests of any kind
+        await asyncio.sleep(2.5)  # longer than between two looks at the metrics
         assert await page.browser.requests() == []
         await page.run(hide, False)
 
