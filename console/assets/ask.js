@@ -65,14 +65,14 @@ async function send(path, options) {
 	}
 }
 
-/* Sends until the broker has room, some times. */
-async function patiently(path, options) {
+/* Sends until the broker has room, some times; 'again': whether that refusal is one to try again. */
+async function patiently(path, options, again = () => true) {
 	for (let tries = 1; ; tries++) {
 		const answer = await send(path, options);
 		if (answer.ok)
 			return answer;
 		const refused = await problem(answer);
-		if (refused.retryMs === 0 || tries === TRIES)
+		if (refused.retryMs === 0 || tries === TRIES || !again(refused))
 			throw refused;
 		await wait(refused.retryMs);
 	}
@@ -96,16 +96,14 @@ export function get(path) {
 	});
 }
 
-/* Has the broker do something, once: what it does is not asked for twice. */
+/* Has the broker do something; again only where it says that it has not begun. */
 export function post(path, body) {
 	return inTurn(async () => {
-		const answer = await send(path, {
+		const answer = await patiently(path, {
 			method: "POST",
 			headers: {"content-type": "application/json"},
 			body: JSON.stringify(body),
-		});
-		if (!answer.ok)
-			throw await problem(answer);
+		}, (refused) => refused.status === 429);
 		return answer.json();
 	});
 }

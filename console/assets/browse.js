@@ -258,7 +258,7 @@ export class Browse {
 		const queues = Map.groupBy(this.#table.picked, (row) => row.queue);
 		for (const [queue, rows] of queues)
 			if (!await redrive(rows[0].space, queue, rows.map((row) => row.letter)))
-				break;
+				return; /* what is picked stays so */
 		this.#table.pickAll(false);
 		this.#user.again();
 	}

@@ -55,8 +55,8 @@ export async function purge(queue, depth) {
 export async function remove(session, queued) {
 	return await confirm({
 		title: "Remove this session?",
-		lines: [visible(session), "Its subscriptions end, and all that waits for it is deleted: "
-			+ `${plural(queued, "message")}. There is no way back.`],
+		lines: [visible(session), "Its client is disconnected, its subscriptions end, and what waits for it is "
+			+ `deleted: ${plural(queued, "message")}. Those of QoS 3 become dead letters. There is no way back.`],
 		action: "Remove",
 		name: session,
 	}) && deed("sessions/remove", {session}, () => "The session is removed.");

@@ -274,6 +274,77 @@ async def test_hostile_names_are_inert(env):
     env.check_leftovers = False
 
 
+async def bury(env, stack, topics):
+    """Dead letters of QoS 3, as of a session that ends with what waits for it."""
+    client = await env.connect(stack.ports[0], "c")
+    lost = await env.connect(stack.ports[0], "lost", props=DURABLE)
+    await lost.subscribe(("t/#", 2))
+    await lost.disconnect()
+    for topic in topics:
+        props = {"user": [("sqmqos-qos", "3"), ("sqmqos-key", topic)]}
+        assert await client.publish(topic, b"secret", 2, props=props) == 0
+    await env.connect(stack.ports[0], "lost", clean=True)
+
+    def buried():
+        return len(view.rows(stack.broker, "dead-letters")) == len(topics)
+    await eventually(lambda: asyncio.to_thread(buried), "the letters")
+    return client
+
+
+async def test_deeds_are_asked_about_and_done(env):
+    """Letters that are picked are delivered again, and no others; a purge and a removal want the name."""
+    stack = await env.stack(sidecars=1, broker=ON)
+    client = await bury(env, stack, ["t/1", "t/2", "t/3"])
+    worker = await env.connect(stack.ports[0], "worker")
+    await worker.subscribe(("t/#", 1))
+    away = await env.connect(stack.ports[0], "away", props=DURABLE)
+    await away.subscribe(("work", 1))
+    await away.disconnect()
+    for _ in range(3):
+        await client.publish("work", b"x", 1)
+    async with console(env, stack.broker) as page:
+        press = page.browser.press
+        await page.go("#dead-letters?sort=topic", "Dead letters")
+        await page.named(["t/1", "t/2", "t/3"])
+        await press("ArrowDown", "x", "j", "x")
+        await page.shows("Redrive 2…", ".tools")
+        await page.browser.click(".tools .danger")
+        await page.shows("Redrive 2 letters?", "dialog")
+        await press("Escape")  # no
+        await page.until("document.querySelector('dialog') === null")
+        assert len(view.rows(stack.broker, "dead-letters")) == 3
+        await page.browser.click(".tools .danger")
+        await page.browser.click("dialog .danger")
+        assert sorted([(await worker.receive()).topic for _ in range(2)]) == ["t/1", "t/2"]
+        await page.shows("2 letters published again.", ".notices")
+        await page.named(["t/3"])
+        assert [r["topic"] for r in view.rows(stack.broker, "dead-letters")] == ["t/3"]
+
+        own = "default~demo~away"
+        await page.go(f"#queues?only={own}", "Queues")
+        await page.named([own])
+        await press("j", "Enter")
+        await page.browser.click("aside .danger")
+        assert await page.run("return document.querySelector('dialog .danger').disabled")
+        await press(*"default~demo~awa", "Enter")
+        assert await page.run("return document.querySelector('dialog .danger').disabled")
+        await press("y", "Enter")
+        await page.shows("3 messages deleted.", ".notices")
+        assert view.row(stack.broker, "queues", name=own)["depth"] == 0
+        await page.go(f"#sessions?only={own}", "Sessions")
+        await page.named([own])
+        await press("j", "Enter")
+        await page.browser.click("aside .danger")
+        await press(*own, "Enter")
+        await page.shows("The session is removed.", ".notices")
+        await page.named([])
+        assert not view.rows(stack.broker, "sessions", name=own)
+        asked = await page.end()
+    assert [url.split("/v1/do/")[1] for method, url in asked if method == "POST"] == [
+        "dead-letters/redrive", "queues/purge", "sessions/remove"]
+    env.check_leftovers = False
+
+
 # What ends beyond the window's edge; names are cut with an ellipsis, and the heads of a narrow table
 # scroll by themselves.
 CUT = """return [...document.querySelectorAll('main *:not(thead, thead *, bdi)')]
