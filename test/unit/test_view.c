@@ -30,7 +30,7 @@ static const struct sq_view_column columns[] = {
 static const struct sq_view_table table = {
     "things", "Things.", "thing", false, columns, SQ_ARRAY_LEN(columns), false};
 static const struct sq_view_table other = {
-    "others", "Others.", "thing", false, columns, SQ_ARRAY_LEN(columns), false};
+    "others", "Others.", "thing", false, columns, SQ_ARRAY_LEN(columns), true};
 
 struct thing {
 	struct sq_hnode node;
@@ -278,6 +278,7 @@ Test(view, a_cursor_is_of_its_table_and_search_alone)
 	const struct sq_view_cursor at = {1, 1, {UINT64_MAX, 7}};
 	struct sq_view_filter none = {0}, space = {.space = (char[]){"a"}};
 	struct sq_view_filter name = {.name = (char[]){"a"}, .name_len = 1};
+	struct sq_view_filter queue = {.queue = (char[]){"a"}}, longer = {.queue = (char[]){"ab"}};
 	struct sq_view_filter prefix = {.name = (char[]){"a"}, .name_len = 1, .prefix = true};
 	struct sq_view_cursor got;
 	char text[128], wrong[129];
@@ -289,6 +290,11 @@ Test(view, a_cursor_is_of_its_table_and_search_alone)
 	cr_assert_not(sq_view_cursor_read(v, &other, &none, text, &got));
 	cr_assert_not(sq_view_cursor_read(later, &table, &none, text, &got));
 	cr_assert_not(sq_view_cursor_read(v, &table, &space, text, &got));
+	cr_assert_not(sq_view_cursor_read(v, &table, &name, text, &got));
+	cr_assert_not(sq_view_cursor_read(v, &table, &queue, text, &got));
+	cursor_text(v, &table, &queue, &at, text);
+	cr_assert(sq_view_cursor_read(v, &table, &queue, text, &got));
+	cr_assert_not(sq_view_cursor_read(v, &table, &longer, text, &got));
 	cr_assert_not(sq_view_cursor_read(v, &table, &name, text, &got));
 	cursor_text(v, &table, &name, &at, text);
 	cr_assert(sq_view_cursor_read(v, &table, &name, text, &got));
@@ -354,6 +360,9 @@ Test(query, is_read_as_it_is_meant)
 	cr_assert_eq(query(v, "/v1/view/things", "name=", &q), 200);
 	cr_assert(!q.filter.prefix && q.filter.name_len == 0 && q.filter.name != NULL);
 	sq_view_query_fini(&q);
+	cr_assert_eq(query(v, "/v1/view/others", "queue=a*&name=k", &q), 200);
+	cr_assert_str_eq(q.filter.queue, "a*");
+	sq_view_query_fini(&q);
 	sq_view_free(&v);
 }
 
@@ -362,7 +371,7 @@ Test(query, that_is_wrong_is_refused)
 	static const char *const wrong[] = {"limit=0", "limit=1001", "limit=", "limit", "limit=+1",
 	    "limit= 1", "limit=99999999999999999999", "x=1", "=1", "limit=1&limit=1", "name=%",
 	    "name=%4", "name=%zz", "name=%ff", "name=a%00b", "columns=", "columns=thing,",
-	    "columns=nothing", "after=", "after=zz"};
+	    "columns=nothing", "after=", "after=zz", "queue=a"};
 	struct sq_view *v = start();
 	struct sq_view_query q;
 
