@@ -62,9 +62,9 @@ async def scaled_object(env, k8s, system, tree):
     return yaml.safe_load(done.stdout)
 
 
-async def token_for(k8s, system, name):
+async def token_for(env, k8s, system, name):
     """A token that may name the case's namespace, in the Secret of the release."""
-    program = parts.ROOT / "build" / "release" / "sqmqos-broker"
+    program = parts.ROOT / "build" / env.settings.build / "sqmqos-broker"
     made = await asyncio.to_thread(
         subprocess.check_output, [program, "--new-token", name, k8s.namespace], text=True)
     token, line = made.splitlines()
@@ -78,7 +78,7 @@ async def test_from_none_to_many_and_back_without_loss(env):
     k8s = await env.cluster(labels={"sqmqos.io/inject": "true", release.APART: "scale"})
     system = await k8s.make_namespace("scale-system")
     await k8s.load_programs()
-    token = await token_for(k8s, system, "keda")
+    token = await token_for(env, k8s, system, "keda")
     await release.install(k8s, "scale", system, release.apart(
         k8s, "scale", broker={"acl": RULES}, auth={"tokensSecret": "tokens"}))
     made = await apps(k8s)
