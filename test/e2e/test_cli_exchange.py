@@ -126,15 +126,22 @@ async def test_refusals_are_said_in_words(env):
     await kept.disconnect(0, {"session_expiry": 0})
 
 
+def finished(stack):
+    """Whether sub has acknowledged all it has, and the broker knows."""
+    row = view.row(stack.broker, "sessions", name="default~demo~listener~pod-1")
+    return row["inflight"] == row["queued"] == 0
+
+
 async def test_a_signal_ends_sub_clean(env):
     stack = await env.stack(sidecars=1)
     command = by(env, stack)
-    for number in (signal.SIGINT, signal.SIGTERM):
-        running = await command.start("sub", "x", "--client", "listener")
+    for number, qos in ((signal.SIGINT, 1), (signal.SIGTERM, 2)):
+        running = await command.start("sub", "x", "--client", "listener", "--qos", qos)
         await subscribed(stack, "x")
         peer = await env.connect(stack.ports[0], "peer")
-        await peer.publish("x", "seen", 1)
+        await peer.publish("x", "seen", qos)
         assert (await running.stdout.readline()) == b"x seen\n"
+        await eventually(lambda: asyncio.to_thread(finished, stack), "the message is acknowledged")
         out, error = await command.interrupt(running, number=number)
         assert not out and not error
         await subscribed(stack, "x", 0)
