@@ -16,10 +16,10 @@ purge_item(struct sq_deed *d, struct sq_sink *sink, struct sq_item *item)
 {
 	struct sq_txn *txn = sq_deed_txn(d);
 
-	if (item->assured)
+	if (item->qos > 0) {
 		d->work.broker->burial->purged(sink->source, txn, item, d->bury);
-	if (item->qos > 0)
 		sink->engine->ops->txn.settle(txn, sink->queue, item, SQ_DONE);
+	}
 	sq_item_fini(item);
 }
 

@@ -59,9 +59,12 @@ buried_ended(
 static void
 buried_purged(struct sq_source *source, struct sq_txn *txn, const struct sq_item *item, bool letter)
 {
-	if (letter)
+	if (item->assured && letter) {
 		buried_ended(source, txn, item, "purged");
-	else
+		return;
+	}
+	buried_see(source, txn, item, "purged");
+	if (item->assured)
 		buried_receipt(txn, source, sq_assured_purged(source, item));
 }
 

@@ -5,7 +5,9 @@
 	X(SPACE, "space", TEXT, "", "") \
 	X(QUEUE, "queue", TEXT, "", "that it left, as in `queues`") \
 	X(TOPIC, "topic", TEXT, "", "") \
-	X(WHY, "why", TEXT, "", "as `left` in `queues`; or the reason for which the queue ended") \
+	X(WHY, "why", TEXT, "", \
+	    "as `left` in `queues`; or the reason for which the queue ended; `purged`: by an " \
+	    "operator") \
 	X(KEY, "key", TEXT, "", "`sqmqos-key`; null: it had none") \
 	X(ORIGIN, "origin", TEXT, "", "who published it, as in `messages`") \
 	X(ATTEMPTS, "attempts", NUMBER, "", "how often its delivery was tried in vain") \

@@ -38,7 +38,7 @@ struct sq_burial {
 	/* Buries a QoS 3 item left in a queue that ends; the letter has 'reason'. */
 	void (*ended)(
 	    struct sq_source *, struct sq_txn *, const struct sq_item *, const char *reason);
-	/* An operator purges a QoS 3 item; 'letter': it becomes a dead letter. */
+	/* An operator purges an item of QoS 1 to 3; 'letter': one of QoS 3 becomes a dead letter. */
 	void (*purged)(struct sq_source *, struct sq_txn *, const struct sq_item *, bool letter);
 	/* A client has received the item; the transaction has the settlement. */
 	void (*settled)(struct sq_source *, struct sq_txn *, const struct sq_item *);

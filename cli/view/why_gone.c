@@ -12,6 +12,10 @@ static const struct sq_why_rule gone_rules[] = {
 	.says =
 	    "a message to {topic} expired in queue {queue}, {at|time}: nobody took it in its time",
 	.one_of = SAYS},
+    {.when = {SQ_WHEN_IS("why", "purged")},
+	.is = SQ_WHY_TROUBLE,
+	.says = "a message to {topic} was in queue {queue} when an operator purged it, {at|time}",
+	.one_of = SAYS},
     {.is = SQ_WHY_TROUBLE,
 	.says = "a message to {topic} left queue {queue} undelivered, {at|time}: {why}, after "
 		"{attempts} "
@@ -22,6 +26,9 @@ static const struct sq_why_rule gone_rules[] = {
 	.mend =
 	    "publish with a longer Message Expiry Interval (ttl of a publish rule; the broker's "
 	    "message.expiry-default and message.expiry-max), or let its client take sooner",
+	.one_of = MENDS},
+    {.when = {SQ_WHEN_IS("why", "purged")},
+	.mend = "the broker's log says who did: queues/purge",
 	.one_of = MENDS},
     {.mend = "if it is a dead letter now: sqmqos dead-letters ls --space {space}, and, when its "
 	     "cause "

@@ -118,6 +118,8 @@ async def test_no_web_page_of_others_has_it_done(env):
     assert await depth(stack, KEPT) == 3
     assert purge(headers={"Origin": f"http://localhost:{port}", "Sec-Fetch-Site": "same-origin"}) == 200
     assert await depth(stack, KEPT) == 0
+    gone = await asyncio.to_thread(view.rows, stack.broker, "gone")
+    assert [(r["queue"], r["topic"], r["why"]) for r in gone] == [(KEPT, "t", "purged")] * 3
 
 
 async def test_an_attached_session_is_removed(env):
