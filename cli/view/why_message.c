@@ -51,7 +51,7 @@ static const struct sq_why_rule delivery_rules[] = {
 static const struct sq_why_rule letter_rules[] = {
     {.is = SQ_WHY_TROUBLE,
 	.says = "it is dead letter {letter} of {queue}, from queue {from}, since {died}: {cause}",
-	.mend = "when the cause is gone: sqmqos dead-letters redrive --space {space}"},
+	.mend = "when the cause is gone: sqmqos dead-letters redrive '{queue}' --letter {letter}"},
 };
 
 struct following {

@@ -56,6 +56,14 @@ async def names(env, stack, fault, argv, *sentences, mend, code=0):
     env.check_leftovers = False
 
 
+async def types(env, stack, *argv):
+    """What mends it is typed."""
+    done = await asyncio.to_thread(
+        subprocess.run, [program(env), *argv], capture_output=True, text=True, timeout=60,
+        env=os.environ | {"SQMQOS_ADMIN": f"http://127.0.0.1:{stack.broker.admin_port}"})
+    assert done.returncode == 0, done
+
+
 async def worker(env, stack, **more):
     """A durable consumer of orders/#."""
     client = await env.connect(stack.ports[0], "worker", props=DURABLE | more.pop("props", {}), **more)
@@ -81,6 +89,8 @@ async def test_a_full_queue(env):
                 f"^! default~demo~app~pod-1 was refused a publish to orders/1, because of queue {WORKER}, "
                 "with 0x97, once, the last ",
                 mend=f"^  -> to throw away what waits: sqmqos queues purge '{WORKER}' --yes")
+    await types(env, stack, "queues", "purge", WORKER, "--yes")
+    assert f"queue {WORKER} is full, 4 of" not in (await why(env, stack, "--topic", "orders/1"))[1]
 
 
 @scenario(timeout_s=60)
@@ -94,6 +104,11 @@ async def test_an_away_session(env):
                 f"^! {WORKER} is away: its client is not connected, since .* ago; it ends in ",
                 "^    3 messages wait in it",
                 mend=f"^  -> if it never comes back: sqmqos sessions rm '{WORKER}'")
+    await types(env, stack, "sessions", "rm", WORKER)
+
+    async def over():
+        return (await why(env, stack, "--topic", "orders/1"))[0] == 3
+    await eventually(over, "nothing takes it any more")
 
 
 @scenario(timeout_s=60)
@@ -267,7 +282,7 @@ async def test_one_message_is_followed(env):
     await says("k-0", f"^! {WORKER} has it from queue {WORKER}, as packet {first.packet_id}, and has not")
     taker.send_ack(mqtt.PUBREC, first.packet_id, 0x83)
     await says("k-0", f"^! it is dead letter .* of dead~default, from queue {WORKER}, since .*: rejected$",
-               "^  -> when the cause is gone: sqmqos dead-letters redrive --space default",
+               "^  -> when the cause is gone: sqmqos dead-letters redrive 'dead~default' --letter [0-9]+$",
                f"^! a message to orders/0 left queue {WORKER} undelivered, .*: rejected")
     await taker.disconnect()
     done = await env.connect(stack.ports[0], "worker", clean=False, props=DURABLE)
@@ -284,3 +299,15 @@ async def test_what_is_asked_must_be_whole(env):
                        (("--topic", "a/#"), "topic")):
         done = subprocess.run([program(env), "why", *argv], capture_output=True, text=True, timeout=60)
         assert done.returncode == 2 and what in done.stderr and not done.stdout, done
+
+
+async def test_what_mends_can_be_typed(env):
+    """Each command of sqmqos that a finding names is one."""
+    text = "".join(path.read_text() for path in sorted((parts.ROOT / "cli" / "view").glob("why*.c")))
+    text = re.sub(r'"\n?\s*"', "", text)
+    commands = set(re.findall(r"sqmqos ([a-z-]+(?: [a-z]+)?)", text))
+    assert {"why", "queues purge", "sessions rm", "dead-letters redrive", "store show"} <= commands, commands
+    for command in commands:
+        done = subprocess.run([program(env), *command.split(), "--help"], capture_output=True, text=True,
+                              timeout=60)
+        assert done.returncode == 0 and done.stdout.startswith(f"usage: sqmqos {command}"), (command, done)

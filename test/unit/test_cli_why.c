@@ -237,7 +237,7 @@ Test(cli_why, one_message_in_its_queue_with_a_client_and_lost)
 	    "  p published it, as number 41\n", "! a message to t left queue r undelivered, ",
 	    ": attempts, after 5 attempts\n    it had the key k",
 	    "! it is dead letter 3 of dead~shop, from queue r, since then: attempts\n",
-	    "sqmqos dead-letters redrive --space shop");
+	    "sqmqos dead-letters redrive 'dead~shop' --letter 3");
 	SAYS(view, SQ_FOUND, ASK(.message = "ab.1.41"), "  it waits in queue q: topic t",
 	    "  p published it");
 	SAYS(view, SQ_FOUND_NONE, ASK(.message = "z"),
