@@ -198,6 +198,9 @@ async def test_a_broker_behind_the_proxy(env):
             await eventually(lambda what=what: asked(what), f"{what} to the tap")
         await sqmqos.interrupt(tail)
         assert await asked("DELETE"), api.asked
+        _, error = await sqmqos.run("queues", "purge", "shop~web~nobody", "--yes", code=3)
+        assert f"POST {PODS}/sqmqos-broker-0:9090/proxy/v1/do/queues/purge" in api.asked, api.asked
+        assert "context dev of " in error and "API server says" not in error, error
         # RBAC denies: the API server says so, and what is needed.
         api.denied = 'pods is forbidden: User "x\x1b" cannot list resource "pods"'
         _, error = await sqmqos.run("queues", "ls", code=1)
