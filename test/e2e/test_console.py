@@ -159,9 +159,9 @@ class Page:
 
 
 @contextlib.asynccontextmanager
-async def console(env, broker, port=None):
+async def console(env, broker, origin=None):
     browser = Browser(env.folder / "browser")
-    page = Page(browser, f"http://127.0.0.1:{port or broker.admin_port}")
+    page = Page(browser, origin or f"http://127.0.0.1:{broker.admin_port}")
     try:
         await browser.start()
         await browser.scheme("light")
@@ -410,12 +410,13 @@ async def test_a_hidden_page_asks_for_nothing(env):
 
 
 @contextlib.asynccontextmanager
-async def from_elsewhere(port):
-    """A port whose connections come to 'port' from an address that is no loopback by the rules."""
+async def from_elsewhere(port, prefix):
+    """An origin, with the path 'prefix', from which requests come to 'port' without that path and
+    from an address that is no loopback by the rules: as through the API server's proxy."""
     async def pass_on(reader, writer):
         with contextlib.suppress(OSError):
             while data := await reader.read(65536):
-                writer.write(data)
+                writer.write(data.replace(f" {prefix}/".encode(), b" /", 1))
                 await writer.drain()
         writer.close()
 
@@ -425,7 +426,7 @@ async def from_elsewhere(port):
 
     server = await asyncio.start_server(connected, "127.0.0.1", 0)
     async with server:
-        yield server.sockets[0].getsockname()[1]
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}{prefix}"
 
 
 async def test_a_token_is_asked_for_and_forgotten(env):
@@ -433,7 +434,9 @@ async def test_a_token_is_asked_for_and_forgotten(env):
     stack = await env.stack(sidecars=1, broker={**ON, "acl": acl})
     await env.connect(stack.ports[0], "c", props=DURABLE)
     token = (stack.folder / "token").read_text().strip()
-    async with from_elsewhere(stack.broker.admin_port) as port, console(env, stack.broker, port) as page:
+    prefix = "/api/v1/namespaces/sqmqos/pods/sqmqos-broker-0:9090/proxy"
+    async with from_elsewhere(stack.broker.admin_port, prefix) as origin, \
+            console(env, stack.broker, origin) as page:
         page.allowed = ["status of 401"]
         give = "document.querySelector('#token').value = arguments[0]; document.querySelector('form button').click()"
         await page.shows("This broker asks for a token", "h1")
