@@ -63,7 +63,7 @@ export function span(ms) {
 }
 
 /* "4m 10s ago", or "in 55m". */
-export function relative(ms, now = Date.now()) {
+function relative(ms, now = Date.now()) {
 	if (ms === null || ms === undefined)
 		return NONE;
 	const away = Math.abs(ms - now);

@@ -8,7 +8,7 @@ const VERSION = /^sqmqos_build_info\{[^}]*\bversion="([^"]*)"/m;
 const LINE = /^([a-zA-Z_:][\w:]*)(\{[^}]*\})? (\S+)/;
 
 /* {name: sum over all labels} of a page of metrics; histograms' buckets are left out. */
-export function parse(page) {
+function parse(page) {
 	const sums = new Map();
 	for (const line of page.split("\n")) {
 		const found = LINE.exec(line);

@@ -7,9 +7,8 @@ import {write} from "./route.js";
 import {bar, spark} from "./spark.js";
 import {page, scan} from "./view.js";
 
-const SPACES = 5000; /* that are looked at for full ones */
-
-/* A figure over time: now(history) and line(history) are what is said and drawn. */
+/* Figures over time: line(history) is drawn, its last value is said by says(value), and more(history)
+ * stands beside it. */
 const FIGURES = [{
 	title: "Messages in", unit: "per second",
 	line: (h) => h.rates("sqmqos_messages_received_total"), says: rate,
@@ -133,7 +132,7 @@ export class Overview {
 			return;
 		const full = [];
 		let seen = 0;
-		const all = await scan("spaces", ["space", "full"], SPACES, (rows) => {
+		const all = await scan("spaces", ["space", "full"], (rows) => {
 			seen += rows.length;
 			full.push(...rows.filter((row) => row.full.length > 0));
 		});

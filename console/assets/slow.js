@@ -7,7 +7,6 @@ import {OLD_MS, marks} from "./marks.js";
 import {write} from "./route.js";
 import {scan} from "./view.js";
 
-const MOST = 5000; /* rows of a table that are looked at */
 const SHOWN = 20;
 
 /* slow: whether a row is here, and before which others (the greatest first); 0: it is not. */
@@ -71,7 +70,7 @@ class Section {
 
 	async refresh() {
 		const top = new Top(this.#of.slow);
-		const all = await scan(this.#of.table, this.#of.columns, MOST, (rows) => top.add(rows));
+		const all = await scan(this.#of.table, this.#of.columns, (rows) => top.add(rows));
 		fill(this.#list, top.rows.map((row) => this.#line(row)));
 		const of = `${all ? "" : "the first "}${number(top.seen)} looked at`;
 		say(this.#said, top.found === 0 ? `${this.#of.none} ${all ? "" : `(${of}; there are more)`}`
