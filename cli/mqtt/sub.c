@@ -13,7 +13,11 @@
 #include "core/utf8.h"
 #include "proto/topic/topic.h"
 
-enum { SUB_ANSWER_MS = 30000, SUB_PACKET_ID = 1 };
+enum {
+	SUB_ANSWER_MS = 30000,
+	SUB_RELEASE_MS = 5000, /* of the last messages, once there are enough */
+	SUB_PACKET_ID = 1,
+};
 
 struct sub {
 	const struct sq_sub_ask *ask;
@@ -161,7 +165,7 @@ sub_holds(const struct sub *s)
 static int
 sub_run(struct sub *s)
 {
-	uint64_t now = sq_clock_ms(), answer = now + SUB_ANSWER_MS;
+	uint64_t now = sq_clock_ms(), answer = now + SUB_ANSWER_MS, release = 0;
 	uint64_t until = s->ask->wait_ms > 0 ? now + s->ask->wait_ms : UINT64_MAX;
 	struct sq_mqtt_packet m;
 	int rc = sub_subscribe(s);
@@ -170,6 +174,9 @@ sub_run(struct sub *s)
 		bool all = s->ask->count > 0 && s->n >= s->ask->count;
 		uint64_t end = !s->subscribed && answer < until ? answer : until;
 
+		if (all && release == 0)
+			release = sq_clock_ms() + SUB_RELEASE_MS;
+		end = all && release < end ? release : end;
 		rc = sq_mqtt_client_next(s->client, end, &m, s->err);
 		if (rc == 0 && !(all && m.type == SQ_MQTT_PUBLISH))
 			rc = sub_packet(s, &m);

@@ -191,6 +191,11 @@ async def test_other_sides_that_are_none(env):
     await says(connack + b"\x30\xff\xff\xff\x7f", "above the maximum packet size")
     await says(connack + b"\x20\x03\0\0\0", argv=("pub", "x", "-m", "1", "--timeout", "1"))
     await says(connack, "not acknowledged in time", argv=("pub", "x", "-m", "1", "--timeout", "1"))
+    # A message of QoS 2 whose release never comes is printed, and not waited for without an end.
+    suback, message = b"\x90\x04\0\x01\0\x02", b"\x34\x09\0\x01x\0\x07\0abc"
+    port = await other_side(env, connack + suback + message)
+    out, error = await Command(env, "--url", f"127.0.0.1:{port}").run("sub", "x", "-q", 2, "-C", 1)
+    assert out == "x abc\n" and not error
     await says(b"\x20\x08\0\0\x05\x27\0\0\0\x20", "at most 32 there", argv=("pub", "x", "-m", "1" * 40))
     await says(b"\x20\x05\0\0\x02\x25\0", "takes no retained", argv=("pub", "x", "-m", "1", "-r"))
     for url in ("http://localhost", "mqtts://localhost", "mqtt://", "mqtt://h/path", "mqtt://user:secret@h:x"):

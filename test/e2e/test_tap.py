@@ -132,10 +132,10 @@ async def test_spaces_tags_and_counts(env):
 
 
 async def test_what_is_too_much_is_counted(env):
-    stack = await env.stack(sidecars=1)
-    pub = await env.connect(stack.ports[0], "pub")
+    stack = await env.stack(broker={"workers": 2})
+    pub, other = await env.connect(stack.ports[0], "pub"), await env.connect(stack.ports[1], "other")
     many, big = opened(stack.broker, "x"), opened(stack.broker, "y", payload=True)
-    await asyncio.gather(*(pub.publish("x", "1", 1) for _ in range(1100)))
+    await asyncio.gather(*(who.publish("x", "1", 1) for who in (pub, other) for _ in range(550)))
     for _ in range(20):
         await pub.publish("y", b"y" * 65536, 1)
     first = taken(stack.broker, many)
@@ -152,7 +152,7 @@ async def test_what_is_too_much_is_counted(env):
     running = await admin(env, stack).start("tail", "x")
     await is_open(stack, 3)
     running.send_signal(signal.SIGSTOP)
-    await asyncio.gather(*(pub.publish("x", "1", 1) for _ in range(2000)))
+    await asyncio.gather(*(who.publish("x", "1", 1) for who in (pub, other) for _ in range(1000)))
     running.send_signal(signal.SIGCONT)
     for _ in range(1000):
         assert " x  qos 1" in await line(running.stdout)
