@@ -7,7 +7,7 @@
 
 #include "cli/view/safe.h"
 
-static void
+__attribute__((format(printf, 3, 0))) static void
 why_line(struct sq_why_told *w, const char *before, const char *fmt, va_list args)
 {
 	char *text = NULL;

@@ -31,7 +31,7 @@ async def found(stack, table, n=1, **query):
 
 async def test_refusals_say_who_what_and_why(env):
     stack = await env.stack(sidecars=1, broker={
-        "acl": ACL, "acl-default": "allow", "queue": {"max-messages": 2}})
+        "workers": 3, "acl": ACL, "acl-default": "allow", "queue": {"max-messages": 2}})
     app = await env.connect(stack.ports[0], "app")
     kept = await env.connect(stack.ports[0], "kept", ack="none", props=DURABLE | {"receive_maximum": 1})
     await kept.subscribe(("full", 1))
@@ -89,7 +89,7 @@ async def test_a_link_that_is_refused_is_told(env):
 
 
 async def test_a_message_is_followed_by_its_key_and_its_origin(env):
-    stack = await env.stack(sidecars=1)
+    stack = await env.stack(sidecars=1, broker={"workers": 3})
     app = await env.connect(stack.ports[0], "app", props=DURABLE)
     kept = await env.connect(stack.ports[0], "kept", props=DURABLE, ack="none")
     await kept.subscribe(("orders/#", 2))
