@@ -43,6 +43,10 @@ enum sq_trace_found {
 /* Looks for the traceparent among the user properties of a message; 'out' is set where it is good. */
 enum sq_trace_found sq_trace_find(struct sq_bytes props, struct sq_trace *out);
 
+/* Whether the message has a good traceparent, and that is sampled; 'out' is set then.  Cheaper than
+ * sq_trace_find() where it is not sampled. */
+bool sq_trace_sampled(struct sq_bytes props, struct sq_trace *out);
+
 /* For the end of a line of the log about a message with these properties: " trace_id=" and its trace's
  * id, or "" where it has none. */
 enum { SQ_TRACE_WORDS = 48 };

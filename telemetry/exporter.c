@@ -48,6 +48,8 @@ struct sq_exporter {
 	/* The thread's. */
 	struct sq_span batch[BATCH];
 	size_t n;
+	struct sq_buf body; /* of the first 'n_body' spans of the batch */
+	size_t n_body;
 	uint64_t next_ms, backoff_ms; /* of the next request after a failed one */
 	bool away;                    /* the last request failed, and the log says so */
 };
@@ -125,18 +127,24 @@ exporter_post(struct sq_exporter *e)
 	    .node = e->node,
 	    .host = e->host};
 	struct sq_post_answer a;
-	struct sq_buf body = {0};
 	bool taken;
 
-	sq_otlp_write(&body, &who, e->batch, e->n);
-	sq_post(e->post, &body, TIMEOUT_MS, &e->until_ms, &a);
+	if (e->n_body != e->n) {
+		sq_buf_drain(&e->body, sq_buf_len(&e->body));
+		sq_otlp_write(&e->body, &who, e->batch, e->n);
+		e->n_body = e->n;
+	}
+	sq_post(e->post, &e->body, TIMEOUT_MS, &e->until_ms, &a);
 	taken = a.status >= 200 && a.status < 300;
 	if (taken)
 		exporter_taken(e, &a);
 	else
 		exporter_failed(e, &a);
+	if (e->n == 0) {
+		sq_buf_fini(&e->body);
+		e->n_body = 0;
+	}
 	sq_buf_fini(&a.body);
-	sq_buf_fini(&body);
 	return taken;
 }
 
@@ -245,6 +253,7 @@ static void
 exporter_free(struct sq_exporter *e)
 {
 	sq_post_free(&e->post);
+	sq_buf_fini(&e->body);
 	pthread_cond_destroy(&e->wake);
 	pthread_mutex_destroy(&e->lock);
 	free(e->endpoint);

@@ -31,17 +31,25 @@ static const struct {
 static json_t *
 hex(const unsigned char *p, size_t n)
 {
-	char text[2 * SQ_TRACE_ID + 1];
+	static const char digits[] = "0123456789abcdef";
+	char text[2 * SQ_TRACE_ID];
 
-	for (size_t i = 0; i < n; i++)
-		snprintf(text + 2 * i, 3, "%02x", p[i]);
-	return json_stringn(text, 2 * n);
+	for (size_t i = 0; i < n; i++) {
+		text[2 * i] = digits[p[i] >> 4];
+		text[2 * i + 1] = digits[p[i] & 15];
+	}
+	return json_stringn_nocheck(text, 2 * n);
 }
 
 static json_t *
 number64(uint64_t v)
 {
-	return json_sprintf("%llu", (unsigned long long)v);
+	char text[20], *at = text + sizeof text;
+
+	do
+		*--at = (char)('0' + v % 10);
+	while ((v /= 10) > 0);
+	return json_stringn_nocheck(at, (size_t)(text + sizeof text - at));
 }
 
 static void

@@ -5,7 +5,7 @@ sq_traced(const unsigned char *image, struct sq_trace *out)
 {
 	struct sq_bytes props = sq_image_props(image);
 
-	return props.len > 0 && sq_trace_find(props, out) == SQ_TRACE_GOOD && out->sampled;
+	return props.len > 0 && sq_trace_sampled(props, out);
 }
 
 struct sq_span *

@@ -30,11 +30,16 @@ int
 LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
 {
 	struct sq_bytes text = {data, size};
-	struct sq_trace t;
+	struct sq_trace t, again;
 
 	if (sq_traceparent_parse(text, &t) == 0)
 		check(&t, text);
-	if (sq_trace_find(text, &t) == SQ_TRACE_GOOD)
+	if (sq_trace_find(text, &t) == SQ_TRACE_GOOD) {
 		check(&t, (struct sq_bytes){0});
+		if (sq_trace_sampled(text, &again) != t.sampled)
+			abort();
+	} else if (sq_trace_sampled(text, &again)) {
+		abort();
+	}
 	return 0;
 }

@@ -128,6 +128,38 @@ Test(trace, it_is_found_among_the_properties)
 	cr_expect_eq(sq_trace_find((struct sq_bytes){b, n}, &t), SQ_TRACE_BAD);
 }
 
+Test(trace, one_that_is_sampled)
+{
+	static const struct {
+		const char *value;
+		bool sampled;
+	} cases[] = {
+	    {"00-" TRACE "-" SPAN "-01", true},
+	    {"00-" TRACE "-" SPAN "-00", false},
+	    {"00-" TRACE "-" SPAN "-0f", true},
+	    {"00-" TRACE "-" SPAN "-fe", false},
+	    {"00-" TRACE "-" SPAN "-0g", false},
+	    {"00-" TRACE "-" SPAN "-01-", false},
+	    {"01-" TRACE "-" SPAN "-01-x", true},
+	    {"00-" TRACE "-" SPAN "-1", false},
+	    {"", false},
+	};
+	unsigned char b[512];
+	struct sq_trace t;
+	size_t n;
+
+	cr_expect(!sq_trace_sampled((struct sq_bytes){0}, &t));
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		n = prop(b, "tag", "blue");
+		n += prop(b + n, "traceparent", cases[i].value);
+		cr_expect_eq(sq_trace_sampled((struct sq_bytes){b, n}, &t), cases[i].sampled, "%s",
+		    cases[i].value);
+	}
+	n = prop(b, "traceparent", "00-" TRACE "-" SPAN "-01");
+	n += prop(b + n, "traceparent", "00-" TRACE "-" SPAN "-01");
+	cr_expect(!sq_trace_sampled((struct sq_bytes){b, n}, &t), "there are two");
+}
+
 Test(trace, words_for_the_log)
 {
 	char out[SQ_TRACE_WORDS];
