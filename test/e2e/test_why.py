@@ -252,6 +252,21 @@ async def test_a_wrong_space(env):
 
 
 @scenario(timeout_s=60)
+async def test_a_session_in_a_space_that_its_token_may_not_name(env):
+    stack = await env.stack(start=False)
+    stack.sidecars[1].tree["identity"]["space"] = "nowhere"
+    await stack.start()
+    await worker(env, stack)
+    connack = await env.client("app").connect(stack.ports[1], clean=False, props=DURABLE)
+    assert connack.code == 0x87, connack
+    _, out = await why(env, stack, "--topic", "orders/1", "--client", "app")
+    assert re.search(r"^! nowhere~demo~app was refused its session with HTTP 403, .* ago: .*space", out, re.M), out
+    assert "  -> run it in the space, and with the account, whose session it is" in out, out
+    assert "was refused its session" not in (await why(env, stack, "--topic", "orders/1"))[1]
+    env.check_leftovers = False
+
+
+@scenario(timeout_s=60)
 async def test_one_message_is_followed(env):
     """By its key and its origin: in its queue, with its client, as a dead letter, and nowhere."""
     stack = await env.stack(sidecars=1)
