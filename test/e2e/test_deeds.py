@@ -178,6 +178,26 @@ async def test_a_purge_of_many_holds_over_a_kill(env):
     assert (await do(stack, "queues/purge", {"queue": "default~demo~beside"}))[0] == MANY
 
 
+async def test_a_purge_leaves_what_a_client_has_in_its_hands(env):
+    """A client that acknowledges nothing has some; the rest goes, and it goes on with what comes next."""
+    stack = await env.stack(sidecars=1, broker=BROKER)
+    slow = await env.connect(stack.ports[0], "kept", ack="none", props=DURABLE | {"receive_maximum": 10})
+    await slow.subscribe(("t", 1))
+    client = await env.connect(stack.ports[0], "c")
+    await publish(client, "t", 1000)
+    held = [int(m.payload) for m in await slow.receive_all(10)]
+    assert held == list(range(10))
+    row = await asyncio.to_thread(view.row, stack.broker, "sessions", name=KEPT)
+    done, _ = await do(stack, "queues/purge", {"queue": KEPT})
+    assert row["inflight"] == 10 and done == 1000 - 10 - row["pending"], (row, done)
+    assert await depth(stack, KEPT) == row["pending"]
+    assert await client.publish("t", b"2000", 1) == 0
+    slow.abort()
+    again = await env.connect(stack.ports[0], "kept", clean=False, props=DURABLE)
+    got = [int(m.payload) for m in await again.receive_all(10 + row["pending"] + 1)]
+    assert got == [*range(10 + row["pending"]), 2000], got
+
+
 async def bury(env, stack):
     """LETTERS dead letters of QoS 3, then a session that takes them, whose client is away."""
     await away(env, stack, ("t", 2))
