@@ -173,12 +173,14 @@ async def test_in_a_browser_the_pages_ask_nobody_else_fit_a_phone_and_are_search
             foreign = {url for _, url in asked if not  # chrome: is the browser itself
                        url.startswith((origin, "data:", "blob:", "chrome:"))}
             assert not foreign, foreign
-            assert not await browser.errors()
+            errors = await browser.errors()
+            assert not errors, errors
             await browser.size(1280, 900)
             for words, found in (("receipt", "Receipts"), ("死信", "死信")):
                 await browser.open(f"{origin}index.html?q={urllib.parse.quote(words)}")
                 await eventually(lambda: finds(browser, found), f"{words} is found", 20)
-            assert not await browser.errors()
+            errors = await browser.errors()
+            assert not errors, errors
         finally:
             await browser.close()
 
