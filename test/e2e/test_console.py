@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import http.client
+import json
 import pathlib
 import re
 
@@ -480,5 +481,63 @@ async def test_a_broker_that_goes_comes_back(env):
         await page.shows("Live", ".fresh")
         await page.shows("Page 1: 50 rows", ".pages")
         assert await page.run("return document.querySelector('.banner.bad').hidden")
+        await page.end()
+    env.check_leftovers = False
+
+
+@contextlib.asynccontextmanager
+async def refusing(port, refusals):
+    """An origin before 'port' that answers requests for the view with the first of the list 'refusals', each
+    (status, detail, times)."""
+    def refusal(head):
+        if not refusals or b" /v1/" not in head.split(b"\r\n")[0]:
+            return None
+        status, detail, times = refusals.pop(0)
+        if times > 1:
+            refusals.insert(0, (status, detail, times - 1))
+        body = json.dumps({"detail": detail})
+        retry = "retry-after: 1\r\n" if status == 429 else ""
+        return (f"HTTP/1.1 {status} No\r\ncontent-type: application/problem+json\r\n{retry}connection: close\r\n"
+                f"content-length: {len(body)}\r\n\r\n{body}").encode()
+
+    async def connected(reader, writer):
+        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+            head = await reader.readuntil(b"\r\n\r\n")
+            answer = refusal(head)
+            if answer is None:
+                back, to = await asyncio.open_connection("127.0.0.1", port)
+                to.write(head)
+                answer = await back.read(-1)
+                to.close()
+            writer.write(answer)
+            await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(connected, "127.0.0.1", 0)
+    async with server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+
+async def test_refusals_are_said_and_got_over(env):
+    """A broker that is busy is asked again by itself; one that says no, when a person wants it."""
+    stack = await env.stack(sidecars=1, broker=ON)
+    await env.connect(stack.ports[0], "c", props=DURABLE)
+    refusals = [(429, "four pages are under way", 1)]
+    async with refusing(stack.broker.admin_port, refusals) as origin, console(env, stack.broker, origin) as page:
+        page.allowed = ["status of 429", "status of 503", "status of 403"]
+        await page.go("#sessions?begins=default~demo~c", "Sessions")
+        await page.named(["default~demo~c"])
+        assert refusals == []
+        refusals.append((503, "a worker <b>stands</b> still", 1))
+        await page.shows("Busy", ".fresh")
+        await page.shows("The broker says: a worker <b>stands</b> still.", ".banner.bad")
+        await page.named(["default~demo~c"])
+        await page.shows("Live", ".fresh")
+        assert await page.run("return document.querySelector('.banner.bad').hidden") and refusals == []
+        refusals.append((403, "no rule of acl lets this identity operate that", 1))
+        await page.shows("Not allowed", "h1")
+        await page.shows("no rule of acl lets this identity operate that", "main")
+        await page.go("#queues", "Queues")
+        await page.shows("Live", ".fresh")
         await page.end()
     env.check_leftovers = False
