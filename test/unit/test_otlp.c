@@ -77,7 +77,7 @@ Test(otlp, a_span_as_json)
 				   .origin = {1, 2, 3},
 				   .body_bytes = 10,
 				   .qos = 1,
-				   .topic = "a/\"b\"",
+				   .topic = "a/\"b\"\\\n\xc3\xa9",
 				   .client = "c"},
 	    {.what = SQ_SPAN_PUBLISH, .trace = {1}, .id = {3}, .reason = 0x87, .topic = "\xff"}};
 	json_t *o = written(s, 2), *one, *two, *r;
@@ -96,7 +96,8 @@ Test(otlp, a_span_as_json)
 	cr_expect_eq(json_integer_value(at(one, "kind")), 4);
 	cr_expect_str_eq(text(one, "startTimeUnixNano"), "1700000000000001000");
 	cr_expect_str_eq(text(one, "endTimeUnixNano"), "1700000000000501000");
-	cr_expect_str_eq(attribute(at(one, "attributes"), "messaging.destination.name"), "a/\"b\"");
+	cr_expect_str_eq(
+	    attribute(at(one, "attributes"), "messaging.destination.name"), "a/\"b\"\\\n\xc3\xa9");
 	cr_expect_str_eq(attribute(at(one, "attributes"), "messaging.message.body.size"), "10");
 	cr_expect_str_eq(attribute(at(one, "attributes"), "messaging.message.id"),
 	    "0000000000000001-0000000000000002-3");
