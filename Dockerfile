@@ -2,7 +2,7 @@
 # them (buildah, podman or docker); docker build --target sidecar . does, too.
 #
 # Each is made from nothing: the program, the libraries that it links (tools/image_root.sh
-# finds them, so nothing here knows an architecture) and their licences.  There is no
+# finds them), their licences, an SBOM and a NOTICE.  There is no
 # shell, nothing that the user 65532 may write, and no package manager.
 
 ARG DEBIAN=docker.io/library/debian:bookworm-slim
@@ -17,10 +17,24 @@ RUN echo 'Acquire::Retries 8; APT::Update::Error-Mode any;' >/etc/apt/apt.conf.d
 		libh2o-evloop-dev libssl-dev libyaml-dev libc-ares-dev liblmdb-dev \
 		libcurl4-openssl-dev libcjose-dev libjansson-dev libcrypt-dev && \
 	rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin /var/cache/apt/archives/*.deb
+# For another architecture, arm64 or amd64, its compiler and its libraries beside this one's.
+ARG ARCH=""
+RUN [ -z "$ARCH" ] || [ "$ARCH" = "$(dpkg --print-architecture)" ] || { \
+	case $ARCH in arm64) machine=aarch64-linux-gnu ;; amd64) machine=x86_64-linux-gnu ;; \
+		*) echo "no ARCH: $ARCH" >&2; exit 1 ;; esac && \
+	libraries=$(apt-mark showmanual | grep '^lib.*-dev$') && \
+	dpkg --add-architecture "$ARCH" && apt-get update -q && \
+	DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends \
+		"gcc-$(echo "$machine" | tr _ -)" $(printf "%s:$ARCH " $libraries) && \
+	echo "$machine" >/machine && \
+	rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin /var/cache/apt/archives/*.deb; }
 COPY . /src
-RUN cd /src && cmake --preset release -D SQ_PROGRAMS_ONLY=ON && \
+RUN cd /src && machine=$(cat /machine 2>/dev/null || gcc -dumpmachine) && \
+	set -- -D SQ_PROGRAMS_ONLY=ON && \
+	{ [ ! -e /machine ] || set -- "$@" --toolchain cmake/cross.cmake -D "SQ_MACHINE=$machine"; } && \
+	cmake --preset release "$@" && \
 	ninja -C build/release programs && \
-	sh tools/image_root.sh build/release /out && rm -rf build
+	sh tools/image_root.sh build/release /out "$machine" && rm -rf build
 
 FROM scratch AS sidecar
 COPY --from=build /out/sidecar/ /

@@ -51,7 +51,8 @@ def stage(build, folder, revision):
         shutil.copytree(ROOT / "packaging" / name, folder / name)
     for name in ("programs", "man", "completion"):
         (folder / name).mkdir()
-    shutil.copy(ROOT / "CHANGELOG.md", folder)
+    for name in ("CHANGELOG.md", "NOTICE"):
+        shutil.copy(ROOT / name, folder)
     for name in PACKAGES:
         program = pathlib.Path(shutil.copy(build / name, folder / "programs"))
         text = page(program) if name in ABOUT else output(program, "man")

@@ -18,6 +18,11 @@ PROGRAMS = {  # by target of the Dockerfile
     "sidecar": "sqmqos-sidecar", "broker": "sqmqos-broker", "injector": "sqmqos-injector",
     "cli": "sqmqos",
 }
+BESIDE = {  # what an archive gets beside it: what of the image that is
+    "spdx.json": "usr/share/doc/sqmqos/sbom.spdx.json", "NOTICE": "usr/share/doc/sqmqos/NOTICE",
+}
+ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}  # Debian's names, and the images'
+MACHINE = ARCHITECTURES.get(os.uname().machine)
 STAGE_TAG = "localhost/sqmqos/build:latest"  # keeps the layers that the next build can use
 STAGE_LABEL = "io.sqmqos.stage=build"
 TITLE = "org.opencontainers.image.title"
@@ -48,6 +53,7 @@ class Engine:
 
     name = ""
     build_options = ()
+    cross = False  # whether it compiles for another architecture, or emulates that
 
     def __init__(self):
         self.command = [self.name]
@@ -84,6 +90,7 @@ class Engine:
 
 class Buildah(Engine):
     name = "buildah"
+    cross = True
     # Works as root and as a user, within containers, too; BUILDAH_ISOLATION overrides.
     build_options = ("--layers", "--force-rm", "--network", "host", "--isolation",
                      os.environ.get("BUILDAH_ISOLATION") or "chroot")
@@ -106,6 +113,12 @@ class Buildah(Engine):
 
     def save(self, tag, file):
         output([*self.command, "push", "-q", tag, f"docker-archive:{file}:{tag}"])
+
+    def call(self, tag, arch):
+        """Has the image say of itself that it is of that architecture."""
+        container = output([*self.command, "from", "--pull-never", tag]).strip()
+        output([*self.command, "config", "--arch", arch, container])
+        output([*self.command, "commit", "--quiet", "--rm", container, tag])
 
 
 class Podman(Engine):
@@ -195,21 +208,32 @@ def report(tag, target, archive, folder):
     if folder:
         lines = "".join(f"{name} {number}\n" for name, number in packages)
         (folder / f"{target}.packages").write_text(lines)
+        for name, inside in BESIDE.items():
+            (folder / f"{target}.{name}").write_bytes(archive.contents[inside])
 
 
 def build_images(engine, options, folder):
-    tags = {target: f"docker.io/sqmqos/{target}:{version()}" for target in options.targets}
+    suffix = f"-{options.arch}" if options.arch != MACHINE else ""
+    tags = {target: f"docker.io/sqmqos/{target}:{version()}{suffix}"
+            for target in options.targets}
+    stage, labels = {}, label_arguments(options.source)
+    if suffix and engine.cross:
+        stage = {"ARCH": options.arch}
+    elif suffix:
+        engine.build_options += ("--platform", f"linux/{options.arch}")
     say(f"building the programs by {engine.name}")
     pull = ["--pull-never"] if options.debootstrap else []
     fresh = ["--no-cache", *(pull or ["--pull"])] if options.fresh else pull
-    engine.build("build", STAGE_TAG, {}, fresh)
+    engine.build("build", STAGE_TAG + suffix, stage, fresh)
     for target, tag in tags.items():
-        engine.build(target, tag, label_arguments(options.source), pull)
-        file = folder / f"{target}.tar"
+        engine.build(target, tag, {**stage, **labels}, pull)
+        if stage:
+            engine.call(tag, options.arch)
+        file = folder / f"{target}{suffix}.tar"
         with tempfile.TemporaryDirectory(dir=folder, prefix=".image-") as work:
             engine.save(tag, pathlib.Path(work) / "new")
             os.replace(pathlib.Path(work) / "new", file)
-        report(tag.removeprefix("docker.io/"), target, Archive(file),
+        report(tag.removeprefix("docker.io/"), target + suffix, Archive(file),
                folder if options.archive else None)
     engine.drop_old([STAGE_LABEL, *(f"{TITLE}={PROGRAMS[target]}" for target in tags)])
 
@@ -233,7 +257,12 @@ def arguments():
     parser.add_argument("targets", nargs="*", metavar="TARGET",
                         help=f"of {', '.join(there)}; all by default")
     parser.add_argument("--archive", type=pathlib.Path, metavar="DIR",
-                        help="leave a docker archive TARGET.tar and the list TARGET.packages there")
+                        help="leave a docker archive TARGET.tar there, the list TARGET.packages, "
+                        "TARGET.spdx.json and TARGET.NOTICE")
+    parser.add_argument("--arch", choices=sorted(ARCHITECTURES.values()), default=MACHINE,
+                        help="for this architecture, as sqmqos/TARGET:VERSION-ARCH where it is "
+                        "another than the machine's: compiled for it (buildah), or emulated, "
+                        "where the machine can (podman, docker)")
     parser.add_argument("--engine", choices=ENGINES, help="take this one")
     parser.add_argument("--source", default="", metavar="URL",
                         help="where the sources are, for the label")

@@ -33,7 +33,7 @@ async def test_packages_are_as_debian_wants_them(_env):
         inside = members(package)
         doc = f"/usr/share/doc/{name}"
         wanted = {f"/usr/bin/{name}", f"/usr/share/man/man1/{name}.1.gz", f"{doc}/copyright",
-                  f"{doc}/changelog.gz", f"{doc}/changelog.Debian.gz"}
+                  f"{doc}/NOTICE", f"{doc}/changelog.gz", f"{doc}/changelog.Debian.gz"}
         short = name.removeprefix("sqmqos-")
         if short in UNITS:
             wanted |= {f"/lib/systemd/system/{name}.service", f"/etc/sqmqos/{short}.yaml",
@@ -116,7 +116,9 @@ async def test_units_are_good_and_narrow(env):
         exposure = re.search(r"Overall exposure level for \S+ ([0-9.]+)", said)
         assert float(exposure[1]) <= EXPOSURE_MAX, said
         text = root.path(f"lib/systemd/system/{name}").read_text()
-        assert debian.unit(text)["User"] == [f"sqmqos-{short}"]
+        keys = debian.unit(text)
+        assert (keys["Type"], keys["User"]) == (["notify"], [f"sqmqos-{short}"])
+        assert keys["WatchdogSec"] and keys["Restart"] == ["on-failure"]
 
 
 class Unit:
@@ -132,7 +134,8 @@ class Unit:
             self.keys.setdefault(key, []).extend(values)
         self.log = env.folder / f"{self.name}.log"
         self.credentials = f"/run/credentials/{self.name}.service"
-        self.environment = {"PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "NOTIFY_SOCKET": f"/run/{self.name}.notify",
+        self.environment = {"PATH": "/usr/bin:/bin:/usr/sbin:/sbin",
+                            "NOTIFY_SOCKET": f"/run/{self.name}.notify",
                             "WATCHDOG_USEC": "3000000"}
         self.manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.manager.bind(str(root.path(self.environment["NOTIFY_SOCKET"])))
@@ -168,7 +171,8 @@ class Unit:
             self.process = subprocess.Popen(
                 ["unshare", "--mount", "sh", "-c",
                  'root=$1 user=$2; shift 2; mount --bind /proc "$root/proc" && '
-                 'exec /usr/sbin/chroot --userspec="$user" "$root" "$@"', "sh", str(self.root.folder),
+                 'exec /usr/sbin/chroot --userspec="$user" "$root" "$@"', "sh",
+                 str(self.root.folder),
                  "{}:{}".format(*self.ids), *argv],
                 env=self.environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 preexec_fn=parts.in_child)
@@ -336,8 +340,8 @@ async def test_units_allow_the_system_calls_that_are_made(env):
         raise Skip("needs systemd-analyze and strace")
     stack = await env.stack(start=False, sidecars=1)
     for program in stack.programs:
-        program.argv = ["strace", "-D", "-f", "-qq", "-o", str(env.folder / f"{program.kind}.calls"),
-                        *program.argv]
+        calls = str(env.folder / f"{program.kind}.calls")
+        program.argv = ["strace", "-D", "-f", "-qq", "-o", calls, *program.argv]
     await stack.start()
     await exchange(env, stack.ports[0])
     env.check_leftovers = False  # there is nobody left to ask

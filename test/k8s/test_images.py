@@ -1,14 +1,20 @@
 """The programs' images: what is in them, and that it is enough on the cluster."""
 
 import asyncio
+import hashlib
+import json
 import pathlib
 import re
+import shutil
+import subprocess
 
 from archive import Archive
-from harness import images
+from harness import images, paths
 from image import PROGRAMS, existing_targets, version
+from scenario import Skip, scenario
 
 USER = 65532
+SPDX_TOOLS = "0.8.5"
 LIMIT = 24e6
 SHELLS = {"sh", "bash", "dash", "busybox", "toybox"}
 LABELS = ("title", "description", "version", "licenses", "revision", "created", "source")
@@ -17,6 +23,20 @@ CHECKS = {  # what else a check of the address needs to be told
     "sidecar": (), "broker": ("--tls.enabled", "false", "--auth.insecure", "true"),
     "injector": ("--settings.file", "/etc/passwd"),
 }
+
+
+def spdx_tools():
+    """The program pyspdxtools, installed once."""
+    place = paths.CACHE / f"spdx-tools-{SPDX_TOOLS}"
+    if not place.exists():
+        try:
+            subprocess.run(["python3", "-m", "venv", place], check=True)
+            subprocess.run([place / "bin/pip", "install", "-q", f"spdx-tools=={SPDX_TOOLS}"],
+                           check=True, timeout=60)
+        except (subprocess.SubprocessError, OSError) as e:
+            shutil.rmtree(place, ignore_errors=True)
+            raise Skip(f"spdx-tools can't be had: {e}") from None
+    return place / "bin/pyspdxtools"
 
 
 async def archives():
@@ -49,6 +69,48 @@ async def test_images_hold_the_program_its_libraries_and_their_licences(_env):
         assert "usr/share/doc/sqmqos/LICENSE" in archive.files
         assert (folder / f"{target}.packages").read_text() == \
             "".join(f"{name} {number}\n" for name, number in packages)
+
+
+def programs_package(document):
+    """The package that the document is about."""
+    about, = (r["relatedSpdxElement"] for r in document["relationships"]
+              if (r["spdxElementId"], r["relationshipType"]) == ("SPDXRef-DOCUMENT", "DESCRIBES"))
+    return next(p for p in document["packages"] if p["SPDXID"] == about)
+
+
+async def test_images_say_what_they_are_made_of(_env):
+    """An SPDX document, and a NOTICE, in the image and beside its archive."""
+    found, folder = await archives()
+    for target, archive in found.items():
+        raw = archive.contents["usr/share/doc/sqmqos/sbom.spdx.json"]
+        notice = archive.contents["usr/share/doc/sqmqos/NOTICE"]
+        assert (folder / f"{target}.spdx.json").read_bytes() == raw
+        assert (folder / f"{target}.NOTICE").read_bytes() == notice
+        document = json.loads(raw)
+        program = programs_package(document)
+        assert (program["name"], program["versionInfo"]) == (PROGRAMS[target], version())
+        [checksum] = program["checksums"]
+        assert checksum["checksumValue"] == hashlib.sha256(
+            archive.contents[f"usr/bin/{PROGRAMS[target]}"]).hexdigest()
+        others = [p for p in document["packages"] if p is not program]
+        assert sorted((p["name"], p["versionInfo"]) for p in others) == archive.packages()
+        needed = {r["relatedSpdxElement"] for r in document["relationships"]
+                  if r["relationshipType"] == "DEPENDS_ON"}
+        assert needed == {p["SPDXID"] for p in others}
+        for name, number in archive.packages():
+            assert f"\n{name} {number}\n  licence: /usr/share/doc/{name}/copyright\n" in \
+                notice.decode(), (target, name)
+
+
+@scenario(timeout_s=300)
+async def test_the_spdx_documents_are_valid(_env):
+    """By the SPDX project's own tools, of PyPI."""
+    _, folder = await archives()
+    tools = spdx_tools()
+    for target in existing_targets():
+        done = subprocess.run([tools, "-i", folder / f"{target}.spdx.json"],
+                              capture_output=True, text=True, check=False)
+        assert done.returncode == 0, (target, done.stderr[-2000:])
 
 
 async def test_images_have_nothing_that_their_user_may_write(_env):

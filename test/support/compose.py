@@ -1,7 +1,7 @@
 """Runs services of a compose file without an engine: each in a mount namespace of its own, with the
 root that its image would have (ours) or this machine's (others), the file's user, environment,
-volumes and command; services of one network_mode share a network namespace, and a bridge in one more
-joins those. Health checks and depends_on are followed as compose does. Needs root."""
+volumes and command; services of one network_mode share a network namespace, and a bridge in one
+more joins those. Health checks and depends_on are followed as compose does. Needs root."""
 
 import asyncio
 import os

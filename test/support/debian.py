@@ -17,7 +17,8 @@ from scenario import Skip
 
 CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "sqmqos"
 RELEASE = parts.ROOT / "build" / "release"
-MADE_OF = ("packaging", "tools/deb.py", "tools/image.py", "CHANGELOG.md", "CMakeLists.txt")
+MADE_OF = ("packaging", "tools/deb.py", "tools/image.py", "CHANGELOG.md",
+           "CMakeLists.txt", "NOTICE")
 NAMES = ("sqmqos", "sqmqos-broker", "sqmqos-sidecar")
 ROOTS_KEPT = 2
 

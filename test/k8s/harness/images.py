@@ -94,9 +94,9 @@ def ensure(name):
 def is_of_image(name):
     """Whether the build of our images gets this file, as .dockerignore says."""
     top = name.split("/")[0]
-    return name == "tools/image_root.sh" or not (
-        top in ("test", "docs", "bench", "helm", "dev", "tools") or top.startswith(".")
-        or name.endswith(".md"))
+    return name in ("tools/image_root.sh", "tools/sbom.sh") or not (
+        top in ("test", "docs", "bench", "deploy", "helm", "packaging", "dev", "tools")
+        or top.startswith(".") or name.endswith(".md"))
 
 
 def tree_key():
