@@ -119,6 +119,7 @@ async def test_units_are_good_and_narrow(env):
         keys = debian.unit(text)
         assert (keys["Type"], keys["User"]) == (["notify"], [f"sqmqos-{short}"])
         assert keys["WatchdogSec"] and keys["Restart"] == ["on-failure"]
+        assert "\nStartLimitIntervalSec=0\n" in text, "or it is given up after some failures"
 
 
 class Unit:

@@ -52,6 +52,8 @@ class Compose:
         that have this machine's root."""
         if os.geteuid() != 0:
             raise Skip("needs root, for namespaces")
+        if subprocess.run(["unshare", "--net", "--mount", "true"], check=False).returncode != 0:
+            raise Skip("no namespaces can be made here")
         self.env, self.base, self.path = env, pathlib.Path(base), path
         self.services = tree["services"]
         self.folder = env.folder / "compose"

@@ -160,6 +160,8 @@ async def root(env, files):
     """Where the packages in 'files' can be installed."""
     if os.geteuid() != 0:
         raise Skip("needs root, for a root of its own")
+    if subprocess.run(["unshare", "--mount", "true"], check=False).returncode != 0:
+        raise Skip("no namespaces can be made here")
     if not shutil.which("debootstrap"):
         raise Skip("debootstrap is not installed")
     archive = await asyncio.to_thread(make_root, dependencies(files))
