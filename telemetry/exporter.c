@@ -41,8 +41,8 @@ struct sq_exporter {
 	struct sq_post *post;
 	pthread_t thread;
 	pthread_mutex_t lock;
-	pthread_cond_t wake; /* CLOCK_MONOTONIC */
-	bool stop;           /* under the lock */
+	pthread_cond_t wake;           /* CLOCK_MONOTONIC */
+	bool stop;                     /* under the lock */
 	atomic_uint_fast64_t until_ms; /* the end of all requests; UINT64_MAX until the stop */
 
 	/* The thread's. */
@@ -153,8 +153,7 @@ exporter_post(struct sq_exporter *e)
 static void
 exporter_turn(struct sq_exporter *e)
 {
-	sq_metric_set(
-	    e->metrics, e->first_metric + ROW_SPANS_FULL, (int64_t)sq_spans_dropped());
+	sq_metric_set(e->metrics, e->first_metric + ROW_SPANS_FULL, (int64_t)sq_spans_dropped());
 	do
 		e->n += sq_spans_take(e->batch + e->n, BATCH - e->n);
 	while (e->n > 0 && sq_clock_ms() >= e->next_ms && exporter_post(e));
@@ -268,8 +267,7 @@ exporter_free(struct sq_exporter *e)
 }
 
 int
-sq_exporter_start(
-    struct sq_exporter **out, const struct sq_exporter_cfg *cfg, struct sq_buf *err)
+sq_exporter_start(struct sq_exporter **out, const struct sq_exporter_cfg *cfg, struct sq_buf *err)
 {
 	const struct sq_curl *curl;
 	pthread_condattr_t monotonic;

@@ -216,8 +216,9 @@ sq_otlp_write(
 {
 	LITERAL(out, "{\"resourceSpans\":[{\"resource\":{\"attributes\":[");
 	resource_attributes(out, r);
-	LITERAL(out, "]},\"scopeSpans\":[{\"scope\":{\"name\":\"sqmqos\",\"version\":\"" SQ_VERSION
-		     "\"},\"spans\":[");
+	LITERAL(out,
+	    "]},\"scopeSpans\":[{\"scope\":{\"name\":\"sqmqos\",\"version\":\"" SQ_VERSION
+	    "\"},\"spans\":[");
 	for (size_t i = 0; i < n; i++) {
 		if (i > 0)
 			LITERAL(out, ",");

@@ -12,6 +12,7 @@ import sys
 import clients
 import pods
 import stack as parts
+import structure
 from annotations import AnnotationsFile
 from cluster import eventually
 from devrun import DEV, children, dev_run, free_ports
@@ -20,7 +21,7 @@ from scenario import ROOT, Skip, scenario
 
 async def test_every_verb_has_help(_env):
     for argv in (["--help"], *([verb, "--help"] for verb in
-                               ("build", "run", "image", "test", "compat", "bench", "cluster", "fuzz",
+                               ("build", "run", "image", "deb", "test", "compat", "bench", "cluster", "fuzz",
                                 "torture", "attack", "fmt", "lint", "structure", "site"))):
         done = await asyncio.to_thread(subprocess.run, [DEV, *argv], capture_output=True, text=True)
         assert done.returncode == 0 and "usage:" in done.stdout, (argv, done.stderr)
@@ -36,6 +37,13 @@ async def test_images_are_built_with_the_packages_that_a_build_needs(_env):
     text = (parts.ROOT / "Dockerfile").read_text().replace("\\\n", " ")
     image = re.search(r"--no-install-recommends ([^&]*)&&", text)[1].split()
     assert sorted(image) == sorted(dev)
+
+
+async def test_every_folder_of_sources_is_formatted_and_linted(_env):
+    """The list of ./dev has the rooms of tools/structure.py, which the build is held against."""
+    listed = re.search(r"^source_folders\(\).*?for folder in ([^;]*);", (parts.ROOT / "dev").read_text(),
+                       re.M | re.S)[1].split()
+    assert sorted(listed) == sorted(structure.ROOMS)
 
 
 @scenario(timeout_s=240)

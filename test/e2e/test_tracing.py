@@ -12,8 +12,7 @@ import mqtt
 from annotations import AnnotationsFile
 from cluster import eventually, metric
 from collector import Collector, spans_of
-from scenario import scenario
-import stack as parts
+from scenario import Skip, scenario
 
 TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 GIVEN = f"00-{TRACE}-{SPAN}-01"
@@ -427,10 +426,7 @@ async def real_collector(env, port):
     """The OpenTelemetry Collector's own receiver; the file that has what it took."""
     program = os.environ.get("TEST_COLLECTOR")
     if not program:
-        setup = parts.ROOT / "test" / "collector" / "setup.sh"
-        built = await asyncio.create_subprocess_exec(str(setup), stdout=asyncio.subprocess.PIPE)
-        program = (await built.communicate())[0].decode().strip()
-        assert built.returncode == 0, "the collector can't be built"
+        raise Skip("TEST_COLLECTOR is not set: ./dev test builds it by test/collector/setup.sh")
     out = env.folder / "taken"
     process = await asyncio.create_subprocess_exec(
         program, f"127.0.0.1:{port}", str(out), stdout=asyncio.subprocess.PIPE)
@@ -439,7 +435,7 @@ async def real_collector(env, port):
     return out
 
 
-@scenario(timeout_s=900)
+@scenario(timeout_s=60)
 async def test_the_opentelemetry_collector_takes_them(env):
     collector = Collector()  # its port alone
     out = await real_collector(env, collector.port)
