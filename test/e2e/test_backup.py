@@ -141,10 +141,16 @@ async def test_under_load_with_checkpoints_meanwhile(env):
     for copy, acked in copies:
         stack.broker.tree["store"]["dir"] = str(copy)
         await stack.restart(stack.broker)
+        await stack.end(stack.sidecars[1])  # which may have acknowledgements of the last copy's
+        await stack.restart(stack.sidecars[1])
         await client.connect(stack.ports[1], clean=False, props=DURABLE)
         got = []
-        while not acked <= set(got):
-            got.append(int((await client.receive()).payload.split()[1]))
+        try:
+            while not acked <= set(got):
+                got.append(int((await client.receive()).payload.split()[1]))
+        except asyncio.TimeoutError:
+            raise AssertionError(f"{copy.name}: {len(got)} came, {len(acked - set(got))} of "
+                                 f"{len(acked)} did not, from {min(acked - set(got))} on") from None
         assert got == sorted(set(got)), f"in order, none twice: {got[:60]}"
         await client.disconnect()
         client.inbox.clear()

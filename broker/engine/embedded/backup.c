@@ -32,7 +32,10 @@ enum {
 	PIECE = 1 << 20,
 	LOOK_PIECES = 16, /* between two looks at whether all is held */
 	KEYS_MAX = 1 << 20,
-	BOOTS_SKIP = 4096, /* numbers of openings that the store left behind may use */
+	/* Numbers of openings that the store left behind may use; and of so many one is drawn, so
+	 * that two backups of it don't go on with the same. */
+	BOOTS_SKIP = 1024,
+	BOOTS_DRAWN = 16384,
 	SPARE_BYTES = 4 << 20,
 };
 #define RATE (UINT64_C(64) << 20) /* bytes of tables per second */
@@ -386,7 +389,7 @@ backup_renumber(struct backup *b)
 
 	if (rc != SQ_OK)
 		return rc;
-	rc = sq_table_skip_boots(t, BOOTS_SKIP);
+	rc = sq_table_skip_boots(t, BOOTS_SKIP + sq_random_u64() % BOOTS_DRAWN);
 	if (rc != SQ_OK)
 		sq_buf_printf(b->err, "%s", sq_table_error(t));
 	sq_table_close(&t);
