@@ -12,8 +12,8 @@
 
 enum { DEEDS_MAX = 1000000000, DEEDS_LETTERS_MAX = 1000 };
 
-/* Connects, has it done, says how much in 'words' ("purged %llu") or as JSON; the exit code.  Takes
- * over the body. */
+/* Connects, has it done, and prints what was done by 'say' or as JSON; the exit code.  'most': so many
+ * messages, 0: all.  Takes over the body. */
 static int
 deeds_run(const struct sq_run *r, const char *deed, json_t *body, uint64_t most,
     void (*say)(const struct sq_run *, const struct sq_deeds_done *, struct sq_buf *out))

@@ -101,26 +101,6 @@ static const struct sq_verb verbs[] = {
 
 /* ---- verbs of the view ---- */
 
-/* The number of --limit; false: it is none, which has been said. */
-static bool
-view_limit(const struct sq_options *o, size_t *limit)
-{
-	const char *text = o->value[SQ_OPTION_LIMIT];
-	size_t n = 0;
-
-	*limit = SQ_LIST_ROWS_MAX;
-	if (text == NULL)
-		return true;
-	for (const char *p = text; *p != '\0'; p++) {
-		if (*p < '0' || *p > '9' || (n = n * 10 + (size_t)(*p - '0')) > SQ_LIST_ROWS_MAX) {
-			n = 0;
-			break;
-		}
-	}
-	*limit = n;
-	return n > 0 || sq_say_usage("--limit is a number from 1 to 1000000, not ", text);
-}
-
 /* Runs 'ask' on a reader of the broker's view, and prints what it makes. */
 static int
 view_run(const struct sq_options *o,
@@ -155,6 +135,7 @@ static int
 run_ls(const struct sq_run *r)
 {
 	const struct sq_options *o = r->options;
+	uint64_t limit = SQ_LIST_ROWS_MAX;
 	struct sq_list_ask ask = {
 	    .table = r->verb->table,
 	    .space = o->value[SQ_OPTION_SPACE],
@@ -164,7 +145,10 @@ run_ls(const struct sq_run *r)
 	    .wide = sq_option_given(o, SQ_OPTION_WIDE),
 	};
 
-	return view_limit(o, &ask.limit) ? view_run(o, ask_ls, &ask) : SQ_EXIT_USAGE;
+	if (!sq_option_number(o, SQ_OPTION_LIMIT, 1, SQ_LIST_ROWS_MAX, &limit))
+		return SQ_EXIT_USAGE;
+	ask.limit = (size_t)limit;
+	return view_run(o, ask_ls, &ask);
 }
 
 static enum sq_found
