@@ -92,8 +92,10 @@ delivery_row(struct sq_view_slice *v, const struct sq_session *s, const struct s
 
 /* Those of one session from 'at' on, and a visit of the session itself behind them. */
 static bool
-deliveries_of(struct sq_view_slice *v, const struct sq_session *s, struct sq_view_place at)
+deliveries_of(struct sq_view_slice *v, struct sq_hnode *node, struct sq_view_place at)
 {
+	const struct sq_session *s = SQ_CONTAINER_OF(node, struct sq_session, id.by_key);
+
 	for (; at.inner < s->window.n_slots; at.inner++) {
 		const struct sq_slot *slot = &s->window.slots[at.inner];
 
@@ -112,17 +114,6 @@ bool
 sq_deliveries_view(void *owner, unsigned worker, struct sq_view_slice *v)
 {
 	const struct sq_broker *b = owner;
-	struct sq_view_place at = sq_view_from(v);
-	struct sq_hnode *node;
 
-	while ((node = sq_htab_seek(&b->shards[worker].sessions->by_key, at.of)) != NULL) {
-		if (sq_hnode_place(node) != at.of)
-			at = (struct sq_view_place){sq_hnode_place(node), 0};
-		if (!deliveries_of(v, SQ_CONTAINER_OF(node, struct sq_session, id.by_key), at))
-			return false;
-		at = (struct sq_view_place){at.of + 1, 0};
-		if (at.of == 0)
-			break;
-	}
-	return true;
+	return sq_view_walk_htab_rows(v, &b->shards[worker].sessions->by_key, deliveries_of);
 }

@@ -106,8 +106,9 @@ subscription_row(
 
 /* Those of one session from 'at' on, and a visit of the session itself behind them. */
 static bool
-subscriptions_of(struct sq_view_slice *v, const struct sq_session *s, struct sq_view_place at)
+subscriptions_of(struct sq_view_slice *v, struct sq_hnode *of, struct sq_view_place at)
 {
+	const struct sq_session *s = SQ_CONTAINER_OF(of, struct sq_session, id.by_key);
 	struct sq_hnode *node;
 
 	while ((node = sq_htab_seek(&s->subs.by_name, at.inner)) != NULL) {
@@ -126,17 +127,6 @@ bool
 sq_subscriptions_view(void *owner, unsigned worker, struct sq_view_slice *v)
 {
 	const struct sq_broker *b = owner;
-	struct sq_view_place at = sq_view_from(v);
-	struct sq_hnode *node;
 
-	while ((node = sq_htab_seek(&b->shards[worker].sessions->by_key, at.of)) != NULL) {
-		if (sq_hnode_place(node) != at.of)
-			at = (struct sq_view_place){sq_hnode_place(node), 0};
-		if (!subscriptions_of(v, SQ_CONTAINER_OF(node, struct sq_session, id.by_key), at))
-			return false;
-		at = (struct sq_view_place){at.of + 1, 0};
-		if (at.of == 0)
-			break;
-	}
-	return true;
+	return sq_view_walk_htab_rows(v, &b->shards[worker].sessions->by_key, subscriptions_of);
 }

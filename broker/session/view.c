@@ -173,24 +173,19 @@ sq_session_queues_view(void *owner, unsigned worker, struct sq_view_slice *v)
 	return sq_view_walk_htab(v, &b->shards[worker].sessions->by_key, session_queue_row, NULL);
 }
 
+/* Those of one session from 'at' on, and a visit of the session itself behind them. */
+static bool
+session_messages(struct sq_view_slice *v, struct sq_hnode *node, struct sq_view_place at)
+{
+	const struct sq_session *s = SQ_CONTAINER_OF(node, struct sq_session, id.by_key);
+
+	return s->sink.queue != NULL ? sq_messages_of(v, &s->sink, at) : sq_view_visit(v, at);
+}
+
 bool
 sq_session_messages_view(void *owner, unsigned worker, struct sq_view_slice *v)
 {
 	const struct sq_broker *b = owner;
-	struct sq_view_place at = sq_view_from(v);
-	struct sq_hnode *node;
 
-	while ((node = sq_htab_seek(&b->shards[worker].sessions->by_key, at.of)) != NULL) {
-		const struct sq_session *s = SQ_CONTAINER_OF(node, struct sq_session, id.by_key);
-
-		if (sq_hnode_place(node) != at.of)
-			at = (struct sq_view_place){sq_hnode_place(node), 0};
-		if (s->sink.queue != NULL ? !sq_messages_of(v, &s->sink, at)
-					  : !sq_view_visit(v, at))
-			return false;
-		at = (struct sq_view_place){at.of + 1, 0};
-		if (at.of == 0)
-			break;
-	}
-	return true;
+	return sq_view_walk_htab_rows(v, &b->shards[worker].sessions->by_key, session_messages);
 }

@@ -111,6 +111,25 @@ sq_view_walk_htab(struct sq_view_slice *s, const struct sq_htab *t,
 	}
 }
 
+bool
+sq_view_walk_htab_rows(struct sq_view_slice *s, const struct sq_htab *t,
+    bool (*rows)(struct sq_view_slice *, struct sq_hnode *, struct sq_view_place))
+{
+	struct sq_view_place at = s->from;
+	struct sq_hnode *node;
+
+	while ((node = sq_htab_seek(t, at.of)) != NULL) {
+		if (sq_hnode_place(node) != at.of)
+			at = (struct sq_view_place){sq_hnode_place(node), 0};
+		if (!rows(s, node, at))
+			return false;
+		at = (struct sq_view_place){at.of + 1, 0};
+		if (at.of == 0)
+			break;
+	}
+	return true;
+}
+
 /* Rows. */
 
 void

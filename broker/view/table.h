@@ -109,5 +109,10 @@ void sq_view_add_text(struct sq_view_slice *, unsigned column, struct sq_bytes t
  * of it or none.  The places are sq_hnode_place(). */
 bool sq_view_walk_htab(struct sq_view_slice *, const struct sq_htab *,
     void (*row)(struct sq_view_slice *, struct sq_hnode *, void *arg), void *arg);
+/* The same of things that have several rows each: 'rows' makes those of a node from 'at' on, whose
+ * 'of' is the node's place and stays, and visits at least one place; false: a visit has said so.  Of
+ * nodes of one place it is called for the first. */
+bool sq_view_walk_htab_rows(struct sq_view_slice *, const struct sq_htab *,
+    bool (*rows)(struct sq_view_slice *, struct sq_hnode *, struct sq_view_place at));
 
 #endif
