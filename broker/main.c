@@ -11,17 +11,18 @@
 #include <time.h>
 
 #include "broker/auth/acl/acl.h"
-#include "broker/config/aside.h"
 #include "broker/broker.h"
-#include "broker/config/config.h"
+#include "broker/config/aside.h"
 #include "broker/config/auth.h"
 #include "broker/config/check.h"
+#include "broker/config/config.h"
+#include "broker/config/explain.h"
+#include "broker/config/fit.h"
 #include "broker/config/live.h"
 #include "broker/config/usage.h"
 #include "broker/config/who.h"
 #include "broker/engine/embedded/check.h"
 #include "broker/engine/engines/engines.h"
-#include "broker/config/explain.h"
 #include "broker/front/access/callers.h"
 #include "broker/front/console/pages.h"
 #include "broker/front/deeds/pages.h"
@@ -52,13 +53,8 @@ enum {
 	ADMIN_PAGES = 4, /* folders that answer at the admin endpoint */
 	LIVE_MS = 5000,  /* a loop that has not turned for so long is stuck */
 	DRAIN_POLL_MS = 20,
-	LOOK_MS = 250,         /* between two looks at the configuration's file */
-	JOURNAL_MIN = 8 << 20, /* as the key's */
-	SPANS = 2048,          /* of each worker, that wait for the exporter */
-	/* Approximate overhead of each in bytes. */
-	RETAINED_BYTES = 512,
-	DELAYED_BYTES = 256,
-	KEY_BYTES = 64,
+	LOOK_MS = 250, /* between two looks at the configuration's file */
+	SPANS = 2048,  /* of each worker, that wait for the exporter */
 };
 
 /* The program's slot on a worker, which ticks parts without sockets. */
@@ -214,35 +210,6 @@ program_raise_limits(void)
 	}
 }
 
-static uint64_t
-program_at_most(const char *key, uint64_t value, uint64_t most)
-{
-	if (value <= most)
-		return value;
-	SQ_INFO("broker", "%s is %llu, which is what limits.memory has room for", key,
-	    (unsigned long long)most);
-	return most;
-}
-
-/* Bounds state that stays in memory for an unlimited time to a part of limits.memory, regardless of
- * its own keys: otherwise one kind alone could fill the memory for good. */
-static void
-program_fit(struct sq_broker_cfg *b)
-{
-	uint64_t all = sq_memory_limit(), part = all / 8;
-	uint64_t journal = all / 4 > JOURNAL_MIN ? all / 4 : JOURNAL_MIN;
-
-	b->journal_size = program_at_most("store.journal-size", b->journal_size, journal);
-	b->store_cache_size = program_at_most("store.cache-size", b->store_cache_size, part);
-	b->retained_max_bytes = program_at_most("retained.max-bytes", b->retained_max_bytes, part);
-	b->retained_max_msgs = program_at_most(
-	    "retained.max-messages", b->retained_max_msgs, part / RETAINED_BYTES);
-	b->delayed_max_bytes = program_at_most("delayed.max-bytes", b->delayed_max_bytes, part);
-	b->delayed_max_msgs = program_at_most(
-	    "delayed.max-messages", b->delayed_max_msgs, part / DELAYED_BYTES);
-	b->max_keys = program_at_most("idempotency.max-keys", b->max_keys, part / 2 / KEY_BYTES);
-}
-
 static void
 ticker_tick(struct sq_crew_slot *s, uint64_t now_ms)
 {
@@ -318,7 +285,7 @@ program_start(struct program *p, struct sq_buf *err)
 	struct sq_exporter_cfg exporter = program_exporter(c);
 	struct sq_buf why = {0};
 
-	program_fit(&broker);
+	sq_broker_config_fit(&broker);
 	if (sq_exporter_start(&p->exporter, &exporter, err) != SQ_OK)
 		return SQ_EIO;
 	broker.engine = sq_engines[c->engine];
@@ -471,7 +438,7 @@ program_take(struct program *p, const struct sq_broker_config *now, struct sq_ac
 	struct sq_broker_cfg cfg = sq_broker_config_cfg(now);
 	size_t n = sq_acl_rules(acl);
 
-	program_fit(&cfg);
+	sq_broker_config_fit(&cfg);
 	sq_log_set_level((enum sq_log_level)now->log_level);
 	sq_broker_set_limits(p->broker, &cfg);
 	sq_broker_set_acl(p->broker, acl); /* before the log says so */
