@@ -1,3 +1,4 @@
+/* A deed: a session ends.  See deed.h. */
 #ifndef SQ_BROKER_DEED_REMOVE_H
 #define SQ_BROKER_DEED_REMOVE_H
 
