@@ -15,7 +15,8 @@ import stack as parts
 from annotations import AnnotationsFile
 from cluster import eventually, metrics
 from injector import Injector
-from scenario import Skip
+from prometheus import Prometheus
+from scenario import Skip, scenario
 
 # A pod that has gone has left soon.
 SOON = {"session": {"grace": "1s"}}
@@ -320,7 +321,30 @@ async def test_each_alert_has_its_lines_in_the_runbook(_env):
 
 async def test_promtool_takes_the_rules(_env):
     if not shutil.which("promtool"):
-        raise Skip("there is no promtool; Debian's package prometheus has it")
+        raise Skip("there is no promtool; ./dev test installs Debian's package prometheus, which has it")
     done = await asyncio.to_thread(subprocess.run, ["promtool", "check", "rules", FILES / "alerts.yaml"],
                                    capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@scenario(timeout_s=120)
+async def test_a_real_prometheus_takes_all_that_the_chart_asks(env):
+    """It scrapes the programs, evaluates each alert, and answers each query of the dashboard."""
+    stack = await declared_stack(env, ["one"])
+    await become(stack, "depth", {"one": 0})
+    prometheus = await Prometheus(env, stack.programs, FILES / "alerts.yaml").start()
+
+    async def evaluated():
+        groups = (await prometheus.get("rules"))["groups"]
+        rules = [rule for group in groups for rule in group["rules"]]
+        return rules if all(rule["health"] != "unknown" for rule in rules) else None
+    rules = await eventually(evaluated, "each alert is evaluated", 30)
+    assert [rule["name"] for rule in rules] == [rule["alert"] for rule in alerts()]
+    assert not [rule for rule in rules if rule["health"] != "ok"], rules
+    for title, text, _ in panels():
+        answer = await prometheus.get("query", query=text)
+        assert answer["resultType"] in ("vector", "scalar"), title
+    builds = (await prometheus.get("query", query="sqmqos_build_info"))["result"]
+    assert len(builds) == len(stack.programs)
+    depth, = (await prometheus.get("query", query="sqmqos_declared_queue_depth"))["result"]
+    assert depth["value"][1] == "0"
