@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "broker/front/deeds/answer.h"
+#include "broker/front/deeds/gate.h"
 #include "broker/front/deeds/request.h"
 #include "core/mem.h"
 
@@ -163,4 +164,18 @@ Test(deed_request, an_answer_says_where_to_go_on)
 	d.why = NULL;
 	cr_assert_eq(sq_deed_answer_status(&d, &detail), 403);
 	cr_assert_not_null(detail);
+}
+
+Test(deed_request, redrives_have_a_rate)
+{
+	struct sq_deed_gate g = {0};
+
+	cr_assert(sq_deed_gate_begin(&g, 5000));
+	cr_assert_not(sq_deed_gate_begin(&g, 9000), "one at a time");
+	sq_deed_gate_end(&g, 5000, 400);
+	cr_assert_not(sq_deed_gate_begin(&g, 5399));
+	cr_assert_not(sq_deed_gate_begin(&g, 5000));
+	cr_assert(sq_deed_gate_begin(&g, 5400));
+	sq_deed_gate_end(&g, 5400, 0);
+	cr_assert(sq_deed_gate_begin(&g, 5400), "nothing was done");
 }

@@ -6,6 +6,7 @@
 
 #include "broker/front/access/callers.h"
 #include "broker/front/deeds/answer.h"
+#include "broker/front/deeds/gate.h"
 #include "broker/front/deeds/request.h"
 #include "core/clock.h"
 #include "core/log.h"
@@ -14,18 +15,16 @@
 #include "web/admin_ask.h"
 
 enum {
-	RUNNING_MAX = 4,    /* deeds under way */
-	TIME_MS = 600,      /* of a deed, in the second that its answer has */
-	REDRIVE_MAX = 1000, /* letters of one request, and of a second */
-	SHOWN_MAX = 256,    /* bytes of a name in the log */
+	RUNNING_MAX = 4, /* deeds under way */
+	TIME_MS = 600,   /* of a deed, in the second that its answer has */
+	SHOWN_MAX = 256, /* bytes of a name in the log */
 };
 
 struct sq_deed_pages {
 	struct sq_admin_pages admin;
 	struct sq_callers *callers;
 	atomic_uint running;
-	atomic_bool redriving;
-	_Atomic uint64_t redrive_ms; /* when the next redrive may begin */
+	struct sq_deed_gate redrives;
 };
 
 /* One request on its way. */
@@ -63,16 +62,6 @@ deed_log(const struct deed_ask *a)
 	    d->more ? " so far" : "", sq_access_name(&a->caller.access));
 }
 
-/* A redrive has ended: the next one waits for as long as its letters should have taken. */
-static void
-deed_redriven(struct sq_deed_pages *p, const struct sq_deed *d)
-{
-	uint64_t begun_ms = d->until_ms - TIME_MS;
-
-	atomic_store(&p->redrive_ms, begun_ms + d->n * 1000 / REDRIVE_MAX);
-	atomic_store(&p->redriving, false);
-}
-
 /* Thread: a worker, or the admin thread. */
 static void
 deed_done(struct sq_deed *d)
@@ -83,7 +72,7 @@ deed_done(struct sq_deed *d)
 	unsigned status = sq_deed_answer_status(d, &why);
 
 	if (d->kind == SQ_DEED_REDRIVE)
-		deed_redriven(a->pages, d);
+		sq_deed_gate_end(&a->pages->redrives, d->until_ms - TIME_MS, d->n);
 	atomic_fetch_sub(&a->pages->running, 1);
 	if (status != 200) {
 		deed_refuse(a, status, why);
@@ -94,18 +83,6 @@ deed_done(struct sq_deed *d)
 	sq_deed_answer(d, &answer.body);
 	sq_admin_answer(a->caller.ask, &answer);
 	deed_free(a);
-}
-
-/* Whether a redrive may begin now. */
-static bool
-deed_may_redrive(struct sq_deed_pages *p)
-{
-	if (atomic_exchange(&p->redriving, true))
-		return false;
-	if (sq_clock_ms() >= atomic_load(&p->redrive_ms))
-		return true;
-	atomic_store(&p->redriving, false);
-	return false;
 }
 
 static void
@@ -119,13 +96,13 @@ deed_begin(struct deed_ask *a)
 		deed_refuse(a, 429, "four deeds are under way");
 		return;
 	}
-	if (d->kind == SQ_DEED_REDRIVE && !deed_may_redrive(p)) {
+	if (d->kind == SQ_DEED_REDRIVE && !sq_deed_gate_begin(&p->redrives, sq_clock_ms())) {
 		atomic_fetch_sub(&p->running, 1);
 		deed_refuse(a, 429, "dead letters are published again at 1000 a second at most");
 		return;
 	}
-	if (d->kind == SQ_DEED_REDRIVE && d->most > REDRIVE_MAX)
-		d->most = REDRIVE_MAX;
+	if (d->kind == SQ_DEED_REDRIVE && d->most > SQ_DEED_GATE_RATE)
+		d->most = SQ_DEED_GATE_RATE;
 	d->until_ms = sq_clock_ms() + TIME_MS;
 	d->may = sq_access_space;
 	d->arg = &a->caller.access;
