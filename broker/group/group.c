@@ -548,19 +548,6 @@ sq_groups_expire(struct sq_broker *b, uint64_t now_ms)
 	return b->groups->at != 0;
 }
 
-struct sq_group *
-sq_group_named(struct sq_broker *b, const char *name)
-{
-	struct sq_group *g;
-
-	pthread_mutex_lock(&b->groups->lock);
-	g = group_find_locked(b, name, sq_hash(name, strlen(name)));
-	if (g != NULL)
-		sq_group_ref(g);
-	pthread_mutex_unlock(&b->groups->lock);
-	return g;
-}
-
 bool
 sq_groups_seek(struct sq_broker *b, uint64_t *place, struct sq_group **out)
 {

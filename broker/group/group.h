@@ -154,9 +154,6 @@ void sq_group_prune(struct sq_group *, struct sq_txn *txn);
 /* Removes expired durable groups in a part of the table with each call.  False: this was the last
  * part.  Locks: its own. */
 bool sq_groups_expire(struct sq_broker *, uint64_t now_ms);
-/* The group of that name, with a reference; NULL: there is none.  Thread: any worker.  Locks: its
- * own. */
-struct sq_group *sq_group_named(struct sq_broker *, const char *name);
 /* For a walk over all groups: moves '*place' to the first group there or behind; '*out' gets it, with
  * a reference, or NULL for a pinned one, which is its owner's to show.  False: there is none.
  * Thread: any worker.  Locks: its own. */

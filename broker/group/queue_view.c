@@ -131,7 +131,7 @@ groups_find(struct sq_broker *b, struct sq_view_slice *v)
 	for (char *p = key; (p = strchr(p, '~')) != NULL; parts++)
 		*p = (char)SQ_SOURCE_SEPARATOR;
 	if (parts == DECLARED_PARTS)
-		g = sq_group_named(b, key);
+		g = sq_group_find(b, key);
 	free(key);
 	if (g == NULL)
 		return false;

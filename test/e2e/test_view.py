@@ -138,6 +138,13 @@ async def test_a_declared_queue_s_backlog_is_one_number(env):
         answer = backlog(**query)
         assert answer.status == 400 and why in answer.detail, answer.text
     app.abort()
+    again = await env.connect(stack.ports[0], "app")
+    for _ in range(5):
+        await again.receive()
+
+    def done():
+        return backlog(**asked).body == {"backlog": 0, "known": True}
+    await eventually(lambda: asyncio.to_thread(done), "nothing is left of it")
 
 
 async def test_a_walk_meets_everything_once(env):
