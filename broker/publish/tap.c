@@ -6,12 +6,12 @@
 #include <string.h>
 
 #include "broker/auth/identity/identity.h"
+#include "broker/group/message_view.h"
 #include "broker/publish/message.h"
 #include "broker/publish/options.h"
 #include "core/clock.h"
 #include "core/log.h"
 #include "core/mem.h"
-#include "proto/props/names.h"
 #include "proto/topic/tags.h"
 #include "proto/topic/topic.h"
 
@@ -21,9 +21,9 @@ struct tap {
 	bool payloads;
 	struct sq_topic_filter parsed; /* views into 'filter' */
 	uint64_t asked_ms;             /* when its owner was last there */
-	uint64_t seen, lost_all,
-	    lost;            /* messages; those without room, and since the last question */
-	struct sq_list ring; /* struct sq_tapped, the oldest first */
+	uint64_t seen;                 /* messages */
+	uint64_t lost_all, lost;       /* of them, without room: in all, since the last question */
+	struct sq_list ring;           /* struct sq_tapped, the oldest first */
 	size_t n, bytes;
 };
 
@@ -101,17 +101,6 @@ tap_wants(const struct tap *tap, const struct sq_publish *p)
 		sq_tags_have(sq_image_props(p->msg->image), tap->parsed.tag));
 }
 
-static struct sq_bytes
-tap_key(const unsigned char *image)
-{
-	struct sq_bytes props = sq_image_props(image), name, value, key = {0};
-
-	while (sq_props_user_next(&props, &name, &value))
-		if (sq_bytes_are(name, SQ_PROP_KEY))
-			key = value;
-	return key;
-}
-
 /* Copies the text behind the others. */
 static void
 tap_copy(struct sq_tapped *m, struct sq_bytes *out, struct sq_bytes in)
@@ -129,7 +118,7 @@ tap_keep(struct tap *tap, const struct sq_publish *p, uint8_t reason)
 	const unsigned char *image = p->msg->image;
 	const struct sq_identity *who = p->from.of.identity;
 	struct sq_bytes topic = sq_image_topic(image), payload = sq_image_payload(image);
-	struct sq_bytes key = tap_key(image), space = sq_bytes_of(sq_tenant_name(p->tenant));
+	struct sq_bytes key = sq_message_key(image), space = sq_bytes_of(sq_tenant_name(p->tenant));
 	struct sq_bytes session = sq_bytes_of(p->from.own ? NULL : p->from.of.name);
 	struct sq_bytes name = sq_bytes_of(who != NULL ? who->name : NULL);
 	uint32_t payload_bytes = (uint32_t)payload.len;
