@@ -179,6 +179,33 @@ async def test_where_no_copy_may_go(env):
     assert sorted(p.name for p in stack.folder.iterdir() if "partial" in p.name) == []
 
 
+async def test_no_files_of_others_are_taken_for_a_killed_backup(env):
+    stack = await stack_with(env)
+    others = stack.folder / "others"
+    others.mkdir()
+    (others / "mine").write_text("x")
+    (others / "journal-of-mine").write_text("x")
+    link, plain = stack.folder / "link", stack.folder / "plain"
+    pathlib.Path(f"{link}.partial").symlink_to(others)
+    pathlib.Path(f"{plain}.partial").mkdir()
+    (pathlib.Path(f"{plain}.partial") / "mine").write_text("x")
+    for to in link, plain:
+        await refused(stack, to, f"{to}.partial: is there and is not what a backup leaves behind")
+        assert not to.exists()
+    assert sorted(p.name for p in others.iterdir()) == ["journal-of-mine", "mine"]
+    assert (pathlib.Path(f"{plain}.partial") / "mine").exists()
+
+
+async def test_the_store_itself_is_not_where_the_copy_is_made(env):
+    stack = await stack_with(env, dir=str(env.folder / "data.partial"))
+    await backup(stack, env.folder / "other")
+    await stack.end(stack.broker)
+    before = sorted(p.name for p in folder(stack).iterdir())
+    await refused(stack, env.folder / "data", "is the store itself")
+    assert sorted(p.name for p in folder(stack).iterdir()) == before
+    await stack.restart(stack.broker)
+
+
 async def test_without_a_broker_the_files_are_copied_as_they_are(env):
     stack = await stack_with(env)
     client = await absent(env, stack, "t")

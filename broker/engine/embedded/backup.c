@@ -122,7 +122,7 @@ backup_target(struct backup *b, const char *to)
 	    (int)sizeof b->to)
 		return backup_fail(b, SQ_EINVAL, to, "the path is too long");
 	snprintf(b->partial, sizeof b->partial, "%s.partial", b->to);
-	if (path_is_below(b->to, store))
+	if (path_is_below(b->to, store) || path_is_below(b->partial, store))
 		return backup_fail(b, SQ_EINVAL, to, "is the store itself, or in it");
 	if (lstat(b->to, &st) != 0)
 		return errno == ENOENT ? SQ_OK : backup_fail(b, SQ_EIO, to, strerror(errno));
@@ -134,17 +134,55 @@ backup_target(struct backup *b, const char *to)
 	return SQ_OK;
 }
 
+/* Whether a copy that is being made has a file of that name. */
+static bool
+name_is_ours(const char *name)
+{
+	static const char *const names[] = {
+	    ".", "..", "lock", "tables", KEYS_FILE, KEYS_FILE ".new"};
+
+	for (size_t i = 0; i < SQ_ARRAY_LEN(names); i++) {
+		if (strcmp(name, names[i]) == 0)
+			return true;
+	}
+	return strncmp(name, "journal-", 8) == 0;
+}
+
+/* Opens the folder anew, for its names; NULL with errno. */
+static DIR *
+names_open(int dirfd)
+{
+	int fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	return fd >= 0 ? fdopendir(fd) : NULL;
+}
+
+/* Whether all that is in the folder can be of a backup that was killed. */
+static bool
+backup_is_leftover(int dirfd)
+{
+	DIR *d = names_open(dirfd);
+	struct dirent *e;
+	bool ours = d != NULL;
+
+	while (ours && (e = readdir(d)) != NULL)
+		ours = name_is_ours(e->d_name);
+	if (d != NULL)
+		closedir(d);
+	return ours;
+}
+
 /* Removes what is in a folder, and the folder "tables" in it. */
 static void
 backup_empty(int dirfd)
 {
-	int fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *d = fd >= 0 ? fdopendir(fd) : NULL;
+	DIR *d = names_open(dirfd);
 	struct dirent *e;
 
 	while (d != NULL && (e = readdir(d)) != NULL) {
 		if (strcmp(e->d_name, "tables") == 0) {
-			int inner = openat(dirfd, "tables", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+			int inner = openat(
+			    dirfd, "tables", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 
 			if (inner >= 0) {
 				(void)unlinkat(inner, "data.mdb", 0);
@@ -160,16 +198,45 @@ backup_empty(int dirfd)
 		closedir(d);
 }
 
+/* Opens the folder in which the copy is made: a new one, or what a backup of ours that was killed
+ * has left.  All else of that name, as a link to elsewhere, stays as it is. */
+static int
+backup_open_partial(struct backup *b)
+{
+	bool fresh = mkdir(b->partial, 0700) == 0;
+	struct stat st;
+	int fd;
+
+	if (!fresh && errno != EEXIST)
+		return backup_fail(b, SQ_EIO, b->partial, strerror(errno));
+	fd = open(b->partial, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd >= 0 && !fresh &&
+	    (fstat(fd, &st) != 0 || st.st_uid != geteuid() || !backup_is_leftover(fd))) {
+		close(fd);
+		fd = -1;
+	}
+	if (fd < 0)
+		return backup_fail(b, SQ_EEXIST, b->partial,
+		    "is there and is not what a backup leaves behind: rename or remove it");
+	b->dir = fd;
+	return SQ_OK;
+}
+
 /* Makes the folder in which the copy is made; what a backup that was killed has left there goes. */
 static int
 backup_make(struct backup *b)
 {
+	int rc = backup_open_partial(b), dir = b->dir;
+
+	b->dir = -1; /* until it is ours alone */
+	if (rc != SQ_OK)
+		return rc;
 	b->dir_lock = sq_store_lock(b->partial, b->err);
-	if (b->dir_lock < 0)
+	if (b->dir_lock < 0) {
+		close(dir);
 		return SQ_EIO;
-	b->dir = open(b->partial, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (b->dir < 0)
-		return backup_fail(b, SQ_EIO, b->partial, strerror(errno));
+	}
+	b->dir = dir;
 	backup_empty(b->dir);
 	if (mkdirat(b->dir, "tables", 0700) != 0)
 		return backup_fail(b, SQ_EIO, b->partial, strerror(errno));
