@@ -25,7 +25,9 @@ sq_admin_credential(const h2o_req_t *req)
 
 	if (i < 0)
 		i = h2o_find_header(&req->headers, H2O_TOKEN_AUTHORIZATION, -1);
-	return i < 0 ? NULL : &req->headers.entries[i].value;
+	/* An empty one is none, for all that is asked of those without. */
+	return i < 0 || req->headers.entries[i].value.len == 0 ? NULL
+							       : &req->headers.entries[i].value;
 }
 
 static bool

@@ -402,6 +402,8 @@ Test(admin, another_site_s_page_can_not_ask)
 		HAS(post(headers, "{}"), " 403 ");
 		HAS(ask_with("/v1/page", headers), " 403 ");
 		cr_assert_null(strstr(post(headers, "{}"), "ccess-control-allow"));
+		snprintf(headers, sizeof headers, HOST JSON "Authorization: \r\n%s", foreign[i]);
+		HAS(post(headers, "{}"), " 403 ");
 		snprintf(
 		    headers, sizeof headers, HOST JSON "Authorization: Bearer x\r\n%s", foreign[i]);
 		HAS(post(headers, "{}"), " POST 2 {}.");

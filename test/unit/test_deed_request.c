@@ -143,6 +143,17 @@ answer(const struct sq_deed *d)
 	return text;
 }
 
+Test(deed_request, no_body_is_deep)
+{
+	static char body[16 << 10];
+
+	memset(body, '[', sizeof body - 1);
+	expect_wrong("queues/purge", body, "more in it than any deed takes");
+	expect_wrong("queues/purge", "{\"queue\": [[1]]}", "more in it than any deed takes");
+	memset(body, ',', sizeof body - 1);
+	expect_wrong("queues/purge", body, "more in it than any deed takes");
+}
+
 Test(deed_request, an_answer_says_where_to_go_on)
 {
 	struct sq_deed d = {.kind = SQ_DEED_PURGE, .n = 5, .more = true, .at = {0, 0, 9}};

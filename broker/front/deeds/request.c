@@ -4,10 +4,15 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/json_bounds.h"
 #include "core/mem.h"
 #include "core/utf8.h"
 
-enum { SHOWN_MAX = 64 }; /* bytes of a text from outside in an error */
+enum {
+	SHOWN_MAX = 64, /* bytes of a text from outside in an error */
+	DEPTH_MAX = 2,  /* of a body: the parser goes as deep on the stack of a small thread */
+	VALUES_MAX = SQ_DEED_LETTERS_MAX + 32,
+};
 
 enum member {
 	MEMBER_SESSION,
@@ -191,6 +196,10 @@ request_parse(struct sq_deed_request *r, struct sq_bytes body, struct sq_buf *wh
 {
 	json_error_t err;
 
+	if (!sq_json_bounded(body.p, body.len, DEPTH_MAX, VALUES_MAX)) {
+		sq_buf_printf(why, "the body has more in it than any deed takes");
+		return false;
+	}
 	r->body = json_loadb(
 	    body.len > 0 ? (const char *)body.p : "", body.len, JSON_REJECT_DUPLICATES, &err);
 	if (json_is_object(r->body))
