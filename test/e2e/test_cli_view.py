@@ -8,27 +8,16 @@ import json
 import subprocess
 import threading
 
-import stack as parts
 import view
 from cluster import eventually
+from command import Command
 
 DURABLE = {"session_expiry": 600}
 
 
-class Cli:
-    def __init__(self, env, admin=None):
-        self.program = parts.ROOT / "build" / env.settings.build / "sqmqos"
-        self.admin = ("--admin", f"127.0.0.1:{admin}") if admin else ()
-
-    async def run(self, *argv, code=0, environment=None):
-        """(stdout, stderr) of the program, which ends with 'code'."""
-        done = await asyncio.to_thread(
-            subprocess.run, [str(self.program), *map(str, argv), *self.admin], capture_output=True,
-            timeout=60, env=parts.clean_environment() | (environment or {}))
-        out, error = done.stdout.decode(), done.stderr.decode()
-        assert done.returncode == code, (argv, done.returncode, out[-2000:], error[-2000:])
-        assert all(c.isprintable() or c in "\n\t" for c in out), out
-        return out, error
+def command_line(env, admin=None):
+    """sqmqos, at that port of this machine."""
+    return Command(env, *(("--admin", f"127.0.0.1:{admin}") if admin else ()))
 
 
 async def away(stack):
@@ -40,7 +29,7 @@ async def away(stack):
 
 async def test_tables_of_a_real_broker(env):
     stack = await env.stack()
-    cli = Cli(env, stack.broker.admin_port)
+    cli = command_line(env, stack.broker.admin_port)
     kept = await env.connect(stack.ports[0], "kept", props=DURABLE)
     await kept.subscribe(("a/#", 1))
     evil = await env.connect(stack.ports[1], "evil\x1b[31m\u202e")
@@ -102,7 +91,7 @@ async def test_tables_of_a_real_broker(env):
     assert "\nmemory " in out
     out, _ = await cli.run("store", "show")
     assert "\nhealthy " in out
-    out, _ = await Cli(env).run("queues", "ls", environment={
+    out, _ = await command_line(env).run("queues", "ls", environment={
         "SQMQOS_ADMIN": f"http://127.0.0.1:{stack.broker.admin_port}/"})
     assert "default~demo~kept" in out
     await env.connect(stack.ports[0], "kept", clean=True)
@@ -145,7 +134,7 @@ def page(rows, following=None):
 async def test_errors_say_what_and_where(env):
     async def says(answer, *words, code=1, argv=("queues", "ls")):
         with server(lambda h: answer(h) if callable(answer) else answer) as port:
-            out, error = await Cli(env, port).run(*argv, code=code)
+            out, error = await command_line(env, port).run(*argv, code=code)
             assert not out and error.count("\n") == 1, (out, error)
             for word in (f"127.0.0.1:{port}/v1/view", *words):
                 assert word in error, (word, error)
@@ -158,16 +147,16 @@ async def test_errors_say_what_and_where(env):
     await says((200, {}, b"[" * 100), "too deep")
     await says((200, {}, b" " * (9 << 20)), "larger than 8 MiB")
     await says((302, {"Location": "http://127.0.0.1:1/"}, b""), "302")
-    _, error = await Cli(env, 1).run("queues", "ls", code=1)
+    _, error = await command_line(env, 1).run("queues", "ls", code=1)
     assert "port 1 " in error and "port-forward" in error and "--admin" in error
     for admin in ("ftp://x", "http://", "http://a:b@x/", "http://x/?q"):
-        _, error = await Cli(env).run("queues", "ls", "--admin", admin, code=2)
+        _, error = await command_line(env).run("queues", "ls", "--admin", admin, code=2)
         assert "not the address of an admin endpoint" in error, error
     file = env.folder / "token"
     file.write_text("two words\n")
-    _, error = await Cli(env).run("queues", "ls", "--token-file", file, code=2)
+    _, error = await command_line(env).run("queues", "ls", "--token-file", file, code=2)
     assert "does not hold one token" in error
-    _, error = await Cli(env).run("queues", "ls", "--token-file", env.folder / "none", code=2)
+    _, error = await command_line(env).run("queues", "ls", "--token-file", env.folder / "none", code=2)
     assert "No such file" in error
 
 
@@ -184,7 +173,7 @@ async def test_busy_is_asked_again_and_the_token_is_sent(env):
     file = env.folder / "token"
     file.write_text("  secret\n")
     with server(answer) as port:
-        out, _ = await Cli(env).run("queues", "ls", "--admin", f"http://127.0.0.1:{port}/base",
+        out, _ = await command_line(env).run("queues", "ls", "--admin", f"http://127.0.0.1:{port}/base",
                                     "--token-file", file)
     assert out == "QUEUE  DEPTH\nq          5\n"
     assert asked == ["Bearer secret"] * 4
@@ -200,17 +189,17 @@ async def test_what_a_hostile_server_may_cost_is_bounded(env):
         pages += 1
         return page([{"queue": "x" * 200000, "depth": n} for n in range(30)], f"again-{pages}")
     with server(endless) as port:
-        out, error = await Cli(env, port).run("queues", "ls", "--wide", code=1)
+        out, error = await command_line(env, port).run("queues", "ls", "--wide", code=1)
     assert not out and "more than 64 MiB" in error, error
     for strange in ({"rows": 3}, {"rows": [3]}, {"rows": [], "next": "x" * 9000}, [], {}):
         with server(lambda h: (200, {}, json.dumps(strange).encode())) as port:
-            _, error = await Cli(env, port).run("queues", "ls", "--json", code=1)
+            _, error = await command_line(env, port).run("queues", "ls", "--json", code=1)
             assert "admin endpoint of a broker" in error, error
 
 
 async def test_why_names_what_stands_in_the_way(env):
     stack = await env.stack(sidecars=1, broker={"queue": {"max-messages": 3}})
-    cli = Cli(env, stack.broker.admin_port)
+    cli = command_line(env, stack.broker.admin_port)
 
     async def why(*argv, code=0):
         out, error = await cli.run("why", *argv, code=code)
@@ -268,7 +257,7 @@ async def test_why_names_what_stands_in_the_way(env):
 
 
 async def test_manual_and_completion_have_every_command(env):
-    cli = Cli(env)
+    cli = command_line(env)
     usage, _ = await cli.run("--help")
     commands = [line.split("  ")[1] for line in usage.split("\noptions")[0].splitlines()
                 if line.startswith("  ") and line[2] != " "]

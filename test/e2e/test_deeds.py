@@ -4,11 +4,10 @@ import asyncio
 import contextlib
 import json
 import signal
-import subprocess
 
-import stack as parts
 import view
 from cluster import eventually, metric
+from command import Command
 from mqtt import Will
 from scenario import scenario
 from tokens import Issuer
@@ -279,14 +278,7 @@ async def test_a_letter_that_nobody_takes_stays(env):
 async def test_the_command_line_does_it(env):
     stack = await env.stack(sidecars=1, broker=BROKER)
     await bury(env, stack)
-    program = parts.ROOT / "build" / env.settings.build / "sqmqos"
-
-    async def run(*argv, code=0):
-        done = await asyncio.to_thread(subprocess.run, [
-            str(program), *map(str, argv), "--admin", f"127.0.0.1:{stack.broker.admin_port}"],
-            capture_output=True, timeout=60, env=parts.clean_environment())
-        assert done.returncode == code, (argv, done.returncode, done.stdout, done.stderr)
-        return done.stdout.decode(), done.stderr.decode()
+    run = Command(env, "--admin", f"127.0.0.1:{stack.broker.admin_port}").run
     listed = (await run("dead-letters", "ls"))[0].splitlines()
     assert len(listed) == LETTERS + 1 and "session-ended" in listed[1], listed
     letters = json.loads((await run("dead-letters", "ls", "--json"))[0])

@@ -14,6 +14,7 @@ import stack as parts
 import view
 from annotations import AnnotationsFile
 from cluster import eventually
+from command import Command, program
 from scenario import scenario
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
@@ -21,10 +22,6 @@ from test_troubleshooting import PAGE, STEP, check  # noqa: E402
 
 DURABLE = {"session_expiry": 600}
 WORKER = "default~demo~worker"
-
-
-def program(env):
-    return parts.ROOT / "build" / env.settings.build / "sqmqos"
 
 
 async def why(env, stack, *argv):
@@ -58,10 +55,7 @@ async def names(env, stack, fault, argv, *sentences, mend, code=0):
 
 async def types(env, stack, *argv):
     """What mends it is typed."""
-    done = await asyncio.to_thread(
-        subprocess.run, [program(env), *argv], capture_output=True, text=True, timeout=60,
-        env=os.environ | {"SQMQOS_ADMIN": f"http://127.0.0.1:{stack.broker.admin_port}"})
-    assert done.returncode == 0, done
+    await Command(env, "--admin", f"127.0.0.1:{stack.broker.admin_port}").run(*argv)
 
 
 async def worker(env, stack, **more):

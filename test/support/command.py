@@ -12,10 +12,15 @@ def is_safe(text):
     return all(c.isprintable() or c in "\n\t" for c in text)
 
 
+def program(env):
+    """Where it is."""
+    return parts.ROOT / "build" / env.settings.build / "sqmqos"
+
+
 class Command:
     def __init__(self, env, *options):
         self.env = env
-        self.program = parts.ROOT / "build" / env.settings.build / "sqmqos"
+        self.program = program(env)
         self.options = options
 
     async def start(self, *argv, environment=None, stdin=None, stdout=asyncio.subprocess.PIPE):
