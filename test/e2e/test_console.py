@@ -9,7 +9,7 @@ import re
 
 import stack as parts
 import view
-from cluster import eventually
+from cluster import eventually, listening_ports
 from webdriver import Browser
 
 CONSOLE = parts.ROOT / "console"
@@ -34,7 +34,9 @@ def get(broker, path, method="GET", **headers):
 
 
 async def test_there_is_none_unless_it_is_asked_for(env):
+    """Neither a page nor, with or without it, a port besides the link's and the admin endpoint's."""
     stack = await env.stack(sidecars=0)
+    assert len(ports := listening_ports(stack.broker)) == 2 and stack.broker.admin_port in ports, ports
     for path in ("/console", "/console/", "/console/index.html"):
         status, _, _ = await asyncio.to_thread(get, stack.broker, path)
         assert status == 404, (path, status)
@@ -43,6 +45,7 @@ async def test_there_is_none_unless_it_is_asked_for(env):
 async def test_files_have_strict_headers(env):
     """All files are as in the clone; the page may change under its address, its files may not."""
     stack = await env.stack(sidecars=0, broker=ON)
+    assert len(ports := listening_ports(stack.broker)) == 2 and stack.broker.admin_port in ports, ports
 
     def fetch(path, expected, caching):
         status, headers, body = get(stack.broker, path)

@@ -50,6 +50,13 @@ def descriptors(program):
     return n
 
 
+def listening_ports(program):
+    """Where 'program' listens, by ss."""
+    shown = subprocess.run(["ss", "-Hltnp"], capture_output=True, text=True, check=True).stdout
+    return {int(line.split()[3].rsplit(":", 1)[1]) for line in shown.splitlines()
+            if f"pid={program.pid}," in line}
+
+
 def tcp_connections(program, peer_port):
     """How many established TCP connections 'program' has to 'peer_port', by ss."""
     shown = subprocess.run(["ss", "-Htnp", "state", "established", f"( dport = :{peer_port} )"],
