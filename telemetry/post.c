@@ -124,6 +124,9 @@ sq_post_free(struct sq_post **pp)
 	free(p);
 }
 
+_Static_assert(
+    sizeof((struct sq_post_answer *)0)->reason >= CURL_ERROR_SIZE, "libcurl writes a reason there");
+
 static size_t
 post_on_body(char *p, size_t size, size_t n, void *owner)
 {

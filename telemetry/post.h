@@ -23,12 +23,14 @@ struct sq_post_answer {
 	int status; /* of HTTP; 0: there was none, and 'reason' says why */
 	uint32_t retry_after_s;
 	struct sq_buf body; /* at most 64 KiB of it */
-	char reason[256];
+	char reason[256];   /* "" where there was an answer */
 };
 
 /* Checks what is configured, without the network.  Another result than 0: 'err' has a line. */
 int sq_post_check(const struct sq_post_cfg *, struct sq_buf *err) SQ_MUST_CHECK;
+/* The strings of the configuration, and libcurl, outlive the object. */
 struct sq_post *sq_post_new(const struct sq_curl *, const struct sq_post_cfg *);
+/* Nulls the pointer, which may be NULL. */
 void sq_post_free(struct sq_post **);
 /* Posts a body of JSON, for at most 'timeout_ms', and not beyond '*until_ms' of sq_clock_ms(), which
  * another thread may bring forward.  The caller frees the answer's body. */
