@@ -86,6 +86,19 @@ env_is_service_link(const char *name, size_t len, const char *value)
 	return memmem(name, len, "_SERVICE_PORT_", 14) != NULL;
 }
 
+/* Variables that are no keys: the file's own, and those of the command line, which stand in the
+ * same shell.  'name' is behind the prefix. */
+static bool
+env_is_no_key(const char *name, size_t len)
+{
+	static const char *const names[] = {"CONFIG", "ADMIN", "URL"};
+
+	for (size_t i = 0; i < SQ_ARRAY_LEN(names); i++)
+		if (len == strlen(names[i]) && memcmp(name, names[i], len) == 0)
+			return true;
+	return SQ_FAULT_POINTS && len == 5 && memcmp(name, "FAULT", 5) == 0;
+}
+
 /* '_' stands for both '.' and '-', so spellings are compared as variables. */
 static void
 env_unknown(const struct sq_config_load *l, const char *name, size_t len)
@@ -126,9 +139,7 @@ config_env(const struct sq_config_load *l, char **envp)
 		if (value == NULL)
 			continue;
 		len = (size_t)(value++ - name);
-		if (len == 6 && memcmp(name, "CONFIG", 6) == 0)
-			continue;
-		if (SQ_FAULT_POINTS && len == 5 && memcmp(name, "FAULT", 5) == 0)
+		if (env_is_no_key(name, len))
 			continue;
 		k = env_find(l, name, len);
 		if (k == NULL) {

@@ -230,6 +230,12 @@ Test(config, environment_errors_name_the_variable)
 	cr_assert_eq(cfg.brokers.n, 1);
 }
 
+Test(config, variables_of_the_command_line_are_no_errors)
+{
+	cr_assert_eq(load(ARGS(), ENV("SQMQOS_ADMIN=http://x:1", "SQMQOS_URL=mqtt://x")), 0);
+	cr_assert_eq(load(ARGS(), ENV("SQMQOS_URLS=x")), SQ_EINVAL);
+}
+
 Test(config, variables_of_kubernetes_services_are_no_errors)
 {
 	cr_assert_eq(
