@@ -101,8 +101,8 @@ program_notes(struct program *p, struct sq_buf *why)
 		sq_buf_printf(why, "auth.client-crl-file: a list has ended\n");
 	if (sq_metric_get(&sq_broker_metrics, SQ_M_ACL_STALE) > 0)
 		sq_buf_printf(why,
-		    "acl: the file can't be taken as it is; the last good rules stay, "
-		    "the log says why\n");
+		    "configuration: the file can't be taken as it is; what was read last "
+		    "stays, rules of acl too, the log says why\n");
 	sq_reload_say(&p->reload, why);
 }
 

@@ -47,7 +47,7 @@ async def change(stack, *rules, default="allow", good=True):
     stack.broker.write_config()
     await eventually(lambda: stack.log(stack.broker).count(" of acl ") > before, "the file is read")
     assert await metric(stack.broker, "sqmqos_acl_stale") == (0 if good else 1)
-    assert ("acl: the file can't be taken" in stack.broker.get("/readyz")[1]) == (not good)
+    assert ("configuration: the file can't be taken" in stack.broker.get("/readyz")[1]) == (not good)
     if good:
         assert await metric(stack.broker, "sqmqos_acl_rules") == len(rules)
 
