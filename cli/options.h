@@ -34,7 +34,7 @@ enum { SQ_OPTION_FILES_MAX = 1000, SQ_OPTION_REPEATED_MAX = 64 };
 	X(NAME, "name", 0, "TEXT", \
 	    "only rows with that name, or, with TEXT*, whose name begins with it") \
 	X(LIMIT, "limit", 0, "N", "so many rows at most") \
-	X(JSON, "json", 0, NULL, "the rows as the broker sends them, an array in JSON") \
+	X(JSON, "json", 0, NULL, "an array in JSON; of tail, top and sub a line of JSON each") \
 	X(WIDE, "wide", 0, NULL, "all columns, none cut") \
 	X(TOPIC, "topic", 0, "TOPIC", "the topic of the message (why)") \
 	X(CLIENT, "client", 0, "ID", \

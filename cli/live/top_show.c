@@ -93,8 +93,9 @@ top_title(struct sq_buf *out, const struct sq_snapshot *s)
 
 	(void)localtime_r(&t, &at);
 	(void)strftime(text, sizeof text, "%H:%M:%S", &at);
-	sq_buf_printf(out, "%s  %s%zu queues, %lld messages wait", text,
-	    s->more_queues ? "more than " : "", s->n_queues, (long long)s->depth);
+	sq_buf_printf(out, "%s  %s%zu queue%s, %lld message%s", text,
+	    s->more_queues ? "more than " : "", s->n_queues, s->n_queues == 1 ? "" : "s",
+	    (long long)s->depth, s->depth == 1 ? " waits" : "s wait");
 	if (s->since_ms > 0) {
 		sq_buf_printf(out, " (");
 		top_change(out, s->change);

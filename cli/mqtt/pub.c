@@ -300,10 +300,12 @@ sq_pub(const struct sq_pub_ask *ask, struct sq_buf *err)
 		rc = ask->message != NULL ? pub_one(&p, sq_bytes_of(ask->message))
 		    : ask->lines          ? pub_lines(&p)
 					  : pub_whole(&p);
-	if (rc == 0 && p.unmatched)
+	if (rc == 0 && p.unmatched) {
 		sq_buf_printf(err,
-		    "acknowledged, but no subscription matches; sqmqos why --topic "
-		    "TOPIC says more");
+		    "acknowledged, but no subscription matches; more says: sqmqos why --topic '");
+		sq_safe(err, ask->topic, strlen(ask->topic));
+		sq_buf_printf(err, "'");
+	}
 	sq_mqtt_client_close(&p.client);
 	sq_buf_fini(&p.props);
 	return rc;

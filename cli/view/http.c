@@ -286,9 +286,9 @@ http_say_failed(const struct sq_http *h, CURLcode rc, const char *path, struct s
 }
 
 /* Appends the detail of a problem, or of what an API server says itself, or the beginning of whatever
- * it is.  True: an API server says it. */
+ * it is.  True: an API server says it.  'problem_there': whether there was a detail. */
 static bool
-http_say_detail(const struct sq_http *h, struct sq_buf *err)
+http_say_detail(const struct sq_http *h, bool *problem_there, struct sq_buf *err)
 {
 	const char *text = (const char *)sq_buf_data(&h->body);
 	size_t len = sq_buf_len(&h->body);
@@ -301,6 +301,7 @@ http_say_detail(const struct sq_http *h, struct sq_buf *err)
 	kind = json_string_value(json_object_get(problem, "kind"));
 	own = h->via != NULL && kind != NULL && strcmp(kind, "Status") == 0;
 	detail = json_string_value(json_object_get(problem, own ? "message" : "detail"));
+	*problem_there = detail != NULL;
 	if (detail != NULL) {
 		text = detail;
 		len = strlen(detail);
@@ -335,9 +336,11 @@ http_say_own(long status, struct sq_buf *err)
 static int
 http_say_status(const struct sq_http *h, long status, const char *path, struct sq_buf *err)
 {
+	bool problem;
+
 	http_say_where(h, path, err);
 	sq_buf_printf(err, "status %ld", status);
-	if (http_say_detail(h, err))
+	if (http_say_detail(h, &problem, err))
 		return http_say_own(status, err);
 	if (status == 401) {
 		sq_buf_printf(err,
@@ -352,7 +355,8 @@ http_say_status(const struct sq_http *h, long status, const char *path, struct s
 		return SQ_EDENIED;
 	}
 	if (status == 404) {
-		sq_buf_printf(err, "; is it a broker, and one of this version?");
+		if (!problem)
+			sq_buf_printf(err, "; is it a broker, and one of this version?");
 		return SQ_ENOTFOUND;
 	}
 	return status == 400 ? SQ_EINVAL : SQ_EIO;

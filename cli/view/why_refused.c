@@ -36,7 +36,7 @@ static const struct sq_why_rule refused_rules[] = {
     {.is = SQ_WHY_TROUBLE, .says = "{who} was refused a {kind} to {topic}" OFTEN, .one_of = SAYS},
     /* What mends it. */
     {.when = {SQ_WHEN_IS("reason", "unmatched")},
-	.mend = "subscribe in space {space}, or publish where who subscribes is",
+	.mend = "subscribe in space {space}, or publish in the space of who subscribes",
 	.one_of = MENDS},
     {.when = {SQ_WHEN_IS("reason", "denied"), SQ_WHEN_IS("kind", "attach")},
 	.mend =

@@ -34,6 +34,10 @@ async def forget(env, stack, *names):
 async def test_top_once_where_there_is_no_terminal(env):
     stack = await env.stack(sidecars=1, broker={"queue": {"max-messages": 5}})
     top = admin(env, stack)
+    only = await env.connect(stack.ports[0], "only", clean=True)
+    out, _ = await top.run("top")
+    assert " 1 queue, 0 messages wait, " in out, out
+    await only.disconnect()
     await waiting(env, stack, 5)
     await waiting(env, stack, 2, "evil\x1b[2J\u202e")
     out, error = await top.run("top")

@@ -142,6 +142,9 @@ async def test_errors_say_what_and_where(env):
     await says((401, {}, problem), "401", "no \\u001b[31mtoken", "--token-file")
     await says((403, {}, b"{}"), "403", "allow: [operate]")
     await says((404, {}, b"not here"), "404", "is it a broker")
+    with server(lambda h: (404, {}, json.dumps({"detail": "there is none"}).encode())) as port:
+        _, error = await command_line(env, port).run("queues", "ls", code=1)
+        assert error.endswith("status 404, there is none\n"), error
     await says((200, {}, b"<html>"), "no JSON")
     await says((200, {}, b""), "no JSON")
     await says((200, {}, b"[" * 100), "too deep")
