@@ -355,6 +355,11 @@ def announce(args, programs):
         "What goes on inside:")
     for p in programs:
         say(f"  curl http://127.0.0.1:{p.admin_port}/metrics   # {p.name}")
+    admin = f"http://127.0.0.1:{broker.admin_port}"
+    tool = os.path.relpath(stack.ROOT / "build" / "release" / "sqmqos")
+    say(f"  {tool} top --admin {admin}")
+    if (broker.tree.get("admin") or {}).get("console"):
+        say(f"  {admin}/console/   # in a browser")
     folder = broker.log_path.parent
     say(f"\nLogs are in {folder}; scripts find ports and process ids in {folder / 'env'}.\n"
         "Ctrl-C ends everything; sessions and messages are there at the next run.")

@@ -52,6 +52,8 @@ async def test_run_serves_restarts_what_dies_and_leaves_only_its_folder(env):
     run = await dev_run(env, "--port", port, "--data", data)
     ready = await run.ready()
     assert f":{port}" in ready and f":{port + 1}" in ready and "TLS 1.3" in ready
+    await eventually(lambda: any("sqmqos top --admin http://127.0.0.1:" in line for line in run.lines),
+                     "what shows its inside")
     sub = await clients.mosquitto_sub(env, port + 1, "hello/#")
     await clients.mosquitto_pub(env, port, "hello/world", b"hi")
     assert (await sub.next())[1] == b"hi"
