@@ -21,7 +21,7 @@ const FIGURES = [{
 }, {
 	title: "Waiting", unit: "messages",
 	line: (h) => h.gauge("sqmqos_queued_messages"), says: compact,
-	more: (h) => bytes(h.last("sqmqos_queued_bytes")),
+	more: (h) => `of ${bytes(h.last("sqmqos_queued_bytes"))}`,
 }, {
 	title: "Sessions", unit: "attached",
 	line: (h) => h.gauge("sqmqos_sessions_attached"), says: compact,
