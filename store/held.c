@@ -90,7 +90,8 @@ held_fail(struct sq_held *h, const char *dir, int rc, struct sq_buf *err)
 	return rc;
 }
 
-/* The file belongs to whoever has the store, who must be able to look at its locks. */
+/* The file belongs to whoever has the store, who must be able to look at its locks.  One with a
+ * second name may be another's file, which is not to be given away. */
 static bool
 held_give_to_owner(const struct sq_held *h)
 {
@@ -98,6 +99,10 @@ held_give_to_owner(const struct sq_held *h)
 
 	if (fstat(h->dirfd, &dir) != 0 || fstat(h->fd, &st) != 0)
 		return false;
+	if (!S_ISREG(st.st_mode) || st.st_nlink != 1) {
+		errno = EMLINK;
+		return false;
+	}
 	return st.st_uid == dir.st_uid || fchown(h->fd, dir.st_uid, dir.st_gid) == 0;
 }
 

@@ -262,3 +262,21 @@ Test(copy, owner_and_copier_hear_of_each_other)
 	sq_buf_fini(&why);
 	close(fd);
 }
+
+/* Whoever has the store may have given another's file that name. */
+Test(copy, a_file_with_a_second_name_is_not_written)
+{
+	int fd = open(dir, O_RDONLY | O_DIRECTORY), file;
+	struct sq_held held;
+	struct stat st;
+
+	file = openat(fd, "others", O_WRONLY | O_CREAT | O_EXCL, 0600);
+	cr_assert_geq(file, 0);
+	cr_assert_eq(linkat(fd, "others", fd, "backup", 0), 0);
+	cr_expect_eq(sq_held_ask(&held, dir, &err), SQ_EIO);
+	cr_expect_eq(held.fd, -1);
+	cr_assert_eq(fstat(file, &st), 0);
+	cr_expect_eq(st.st_size, 0);
+	close(file);
+	close(fd);
+}
