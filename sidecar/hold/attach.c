@@ -10,6 +10,7 @@
 #include "sidecar/hold/order.h"
 #include "sidecar/hold/hold_priv.h"
 #include "sidecar/hold/refused.h"
+#include "sidecar/hold/subs.h"
 
 struct attach_post {
 	struct sq_hold_post post;
@@ -20,6 +21,20 @@ struct detach_post {
 	struct sq_hold_post post;
 	struct sq_buf body;
 };
+
+/* What a connection begins with is the broker's to say: an older one that was here may have missed
+ * that its client has unsubscribed over another sidecar since.  What is lost later is made again. */
+static void
+attach_subscriptions(struct sq_hold *hold, const struct sq_hold_attached *attached)
+{
+	if (attached->first) {
+		sq_hold_ask_not_again(hold); /* whoever declares does so again */
+		if (!attached->answer->present)
+			sq_hold_disinherit(hold);
+	} else if (!attached->bound) {
+		sq_hold_resubscribe(hold);
+	}
+}
 
 static void
 attach_succeeded(struct sq_hold *hold, struct sq_uplink *link, const struct sq_attached *a)
@@ -53,8 +68,7 @@ attach_succeeded(struct sq_hold *hold, struct sq_uplink *link, const struct sq_a
 	/* The broker has applied the detach, and with it the will; only the answer was lost. */
 	if (hold->bye.detach_sent && !a->present)
 		sq_hold_will_done(hold);
-	if (!attached.bound)
-		sq_hold_resubscribe(hold);
+	attach_subscriptions(hold, &attached);
 	if (hold->user != NULL)
 		hold->ops->attached(hold->user, &attached);
 	sq_hold_flush_pubrels(hold);

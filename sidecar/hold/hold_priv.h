@@ -211,6 +211,8 @@ void sq_hold_deliver(
 void sq_hold_knows_made(struct sq_hold *);
 /* Moves the subscriptions of 'from' to 'to', the next connection of the client id. */
 void sq_hold_inherit_subs(struct sq_hold *to, struct sq_hold *from);
+/* Forgets what was inherited and the broker has not confirmed. */
+void sq_hold_disinherit(struct sq_hold *);
 void sq_hold_free_subs(struct sq_hold *);
 
 /* --- order.c --- */

@@ -28,6 +28,14 @@ sq_hold_has_made(const struct sq_hold *hold, struct sq_bytes filter)
 	return made_find(hold, filter, sq_hash(filter.p, filter.len)) != NULL;
 }
 
+bool
+sq_hold_is_sure_of(const struct sq_hold *hold, struct sq_bytes filter)
+{
+	const struct sq_made *sub = made_find(hold, filter, sq_hash(filter.p, filter.len));
+
+	return sub != NULL && !sub->inherited;
+}
+
 void
 sq_hold_made(struct sq_hold *hold, const struct sq_sub *e)
 {
@@ -45,6 +53,7 @@ sq_hold_made(struct sq_hold *hold, const struct sq_sub *e)
 	}
 	sub->options = e->options;
 	sub->sub_id = e->sub_id;
+	sub->inherited = false;
 }
 
 void
@@ -53,17 +62,38 @@ sq_hold_knows_made(struct sq_hold *hold)
 	hold->subs.knows_made = true;
 }
 
+static void
+made_remove(struct sq_hold *hold, struct sq_made *sub)
+{
+	struct sq_bytes filter = {(const unsigned char *)sub->filter, sub->len};
+
+	if (hold->holds->watch != NULL)
+		hold->holds->watch->unmade(hold->holds->watcher, &hold->subs.watched, filter);
+	sq_htab_remove(&hold->subs.made, &sub->node);
+	free(sub);
+}
+
 void
 sq_hold_unmade(struct sq_hold *hold, struct sq_bytes filter)
 {
 	struct sq_made *sub = made_find(hold, filter, sq_hash(filter.p, filter.len));
 
-	if (sub == NULL)
-		return;
-	if (hold->holds->watch != NULL)
-		hold->holds->watch->unmade(hold->holds->watcher, &hold->subs.watched, filter);
-	sq_htab_remove(&hold->subs.made, &sub->node);
-	free(sub);
+	if (sub != NULL)
+		made_remove(hold, sub);
+}
+
+void
+sq_hold_disinherit(struct sq_hold *hold)
+{
+	struct sq_hnode *n, *next;
+
+	for (n = sq_htab_walk(&hold->subs.made, NULL); n != NULL; n = next) {
+		struct sq_made *sub = SQ_CONTAINER_OF(n, struct sq_made, node);
+
+		next = sq_htab_walk(&hold->subs.made, n);
+		if (sub->inherited)
+			made_remove(hold, sub);
+	}
 }
 
 void
@@ -85,11 +115,14 @@ void
 sq_hold_inherit_subs(struct sq_hold *to, struct sq_hold *from)
 {
 	struct sq_htab mine = to->subs.made;
+	struct sq_hnode *n = NULL;
 
 	if (to->at.clean_start || !to->durable || !from->durable || mine.n != 0)
 		return;
 	to->subs.made = from->subs.made;
 	from->subs.made = mine;
+	while ((n = sq_htab_walk(&to->subs.made, n)) != NULL)
+		SQ_CONTAINER_OF(n, struct sq_made, node)->inherited = true;
 	if (to->holds->watch != NULL)
 		to->holds->watch->inherit(
 		    to->holds->watcher, to, &to->subs.watched, &from->subs.watched);

@@ -146,8 +146,10 @@ sq_hold_kept(struct sq_hold *hold, bool last, uint16_t n, struct sq_bytes entrie
 		    .sub_id = k.sub_id,
 		    .filter = k.filter};
 
-		if (!sq_hold_has_made(hold, k.filter))
+		if (!sq_hold_is_sure_of(hold, k.filter))
 			sq_hold_made(hold, &e);
 	}
+	if (last) /* what is left was ended over another sidecar */
+		sq_hold_disinherit(hold);
 	sq_hold_enforce(hold);
 }

@@ -79,6 +79,7 @@ struct sq_made {
 	uint32_t sub_id;
 	uint16_t len;
 	uint8_t options;
+	bool inherited; /* of an older connection; the broker has not confirmed it to this one */
 	char filter[];
 };
 
@@ -86,6 +87,8 @@ struct sq_made {
 bool sq_hold_allows(const struct sq_hold *, const struct sq_topic_filter *);
 void sq_hold_made(struct sq_hold *, const struct sq_sub *);
 bool sq_hold_has_made(const struct sq_hold *, struct sq_bytes filter);
+/* The same, but for one that is only inherited. */
+bool sq_hold_is_sure_of(const struct sq_hold *, struct sq_bytes filter);
 void sq_hold_unmade(struct sq_hold *, struct sq_bytes filter);
 
 #endif

@@ -8,7 +8,7 @@ import random
 import signal
 
 import flow
-from cluster import eventually, metric
+from cluster import POOL, eventually, metric
 from flow import Ledger, Publisher
 from proxy import cut_inside_data_frame, random_cuts
 from scenario import scenario
@@ -142,6 +142,49 @@ async def test_a_half_open_link(env):
         assert await metric(sidecar, "sqmqos_links_lost_total") > before
     stack.proxy.thaw()  # what was held back arrives late, at both ends
     await traffic.finish(duplicates_at_qos1=False)
+
+
+@scenario(timeout_s=120)
+async def test_what_was_ended_over_another_sidecar_stays_so(env):
+    """The client comes back to a sidecar whose links stood still, and which has not heard yet
+    that the client was elsewhere, and has unsubscribed there."""
+    stack = await env.stack(proxy=True)
+    a, b = stack.ports
+    await stack.kill(stack.sidecars[1])
+    await eventually(lambda: len(stack.proxy.pairs) == POOL, "the links of one sidecar")
+    links = set(stack.proxy.pairs)
+    await stack.restart(stack.sidecars[1])
+    client = env.client("mover")
+    await client.connect(a, clean=False, props=DURABLE)
+    await client.subscribe("stays", "ends")
+    for link in links:
+        link.flowing.clear()
+    await leave(client)
+    assert (await client.connect(b, clean=False, props=DURABLE)).session_present
+    assert await client.unsubscribe("ends") == [0]
+    await leave(client)
+    before = await metric(stack.sidecars[0], "sqmqos_sessions")
+    back = env.spawn(client.connect(a, clean=False, props=DURABLE))
+    await eventually(lambda: sessions_above(stack.sidecars[0], before), "the client is back")
+    for link in links:
+        link.flowing.set()
+    assert (await back).session_present
+    await client.subscribe("comes")  # behind whatever its sidecar asks for by itself
+    publisher = await env.connect(b, "publisher")
+    for topic in ("ends", "stays", "comes"):
+        await publisher.publish(topic, b"", 1)
+    assert [m.topic for m in await client.receive_all(2)] == ["stays", "comes"]
+    await client.connect(a, clean=True, resend=False)
+    await client.disconnect()
+
+
+async def leave(client):
+    client.abort()
+    await client.wait_closed()
+
+
+async def sessions_above(sidecar, n):
+    return await metric(sidecar, "sqmqos_sessions") > n
 
 
 @scenario(timeout_s=180)

@@ -230,6 +230,9 @@ frame_tell(struct sq_uplink *l, const struct sq_frame *f)
 	case SQ_FRAME_SUBSCRIBED:
 		to->subscribed(the_pool->owner, l, f);
 		break;
+	case SQ_FRAME_KEPT:
+		to->kept(the_pool->owner, l, f);
+		break;
 	default:
 		abort();
 	}
