@@ -27,6 +27,7 @@ export class Browse {
 	#after = [null]; /* cursors of the pages up to this one */
 	#next = null;
 	#rows = [];
+	#page = 1; /* that of the rows, until the one that is asked for comes */
 	#table;
 	#detail = null;
 	#begins;
@@ -171,6 +172,7 @@ export class Browse {
 		if (JSON.stringify(this.#asked()) !== JSON.stringify(asked))
 			return; /* somebody was faster */
 		this.#rows = got.rows;
+		this.#page = this.#after.length;
 		this.#next = got.next;
 		this.#show();
 	}
@@ -198,12 +200,12 @@ export class Browse {
 
 	#count() {
 		const n = number(this.#rows.length);
-		const many = this.#next !== null || this.#after.length > 1;
+		const many = this.#next !== null || this.#page > 1;
 		if (this.#rows.length === 0)
-			return many ? `Page ${this.#after.length}` : "";
+			return many ? `Page ${this.#page}` : "";
 		if (!many)
 			return `${n} in all`;
-		return `Page ${this.#after.length}: ${n} rows${this.#query.sort ? ", sorted among themselves" : ""}`;
+		return `Page ${this.#page}: ${n} rows${this.#query.sort ? ", sorted among themselves" : ""}`;
 	}
 
 	/* ---- details ---- */

@@ -166,7 +166,7 @@ const struct sq_config_key sq_sidecar_keys[] = {
     KEY("shutdown.timeout", SQ_CFG_DURATION, shutdown_ms, "10s", 0, 600000,
 	"How long SIGTERM waits for publishes to reach a broker."),
     KEY("tracing.sample", SQ_CFG_STRING, trace_sample, NULL, 0, 0,
-	"Each publish of an app gets a W3C traceparent unless it has one, and this share of the "
+	"Publishes of apps get a W3C traceparent unless they have one, and this share of the "
 	"new traces, from 0 to 1, is sampled; unset: 0.01 with a tracing.endpoint, and else "
 	"publishes are not traced."),
     KEY("tracing.endpoint", SQ_CFG_STRING, trace_endpoint, NULL, 0, 0,

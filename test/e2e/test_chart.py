@@ -539,8 +539,9 @@ async def test_sidecars_dial_an_address_that_stays(_env):
     assert dialled["type"] == "ClusterIP" and "clusterIP" not in dialled
     assert not dialled.get("publishNotReadyAddresses")
     assert headless["clusterIP"] == "None" and headless["publishNotReadyAddresses"] is True
-    for service in (dialled, headless):
-        assert service["ports"] == [{"name": "link", "port": 7443, "targetPort": "link"}]
+    link = {"name": "link", "port": 7443, "targetPort": "link"}
+    assert headless["ports"] == [link]
+    assert dialled["ports"] == [link, {"name": "admin", "port": 9090, "targetPort": "admin"}]
     broker = chart.only(objects, "StatefulSet", "sqmqos-broker")["spec"]
     assert broker["serviceName"] == "sqmqos-broker-headless"
     assert chart.selects({"matchLabels": dialled["selector"]},
