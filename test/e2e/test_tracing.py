@@ -197,8 +197,10 @@ async def test_the_disk_outbox_keeps_it(env):
     for qos in (1, 2):
         await pub.publish("t/x", f"{qos}", qos)
     await stack.kill(publisher)
-    publisher.start()
-    await stack.restart(stack.broker)
+    for program in (publisher, stack.broker):
+        program.start()
+    await stack.ready()
+    await stack.linked()
     found = await sub.receive_all(2)
     assert len({traceparent(m) for m in found}) == 2
 
