@@ -311,7 +311,7 @@ async def test_a_disk_outbox_of_today_is_opened_by_a_previous_sidecar_and_back(e
     await stack.restart(sidecar)
     stack.descriptors[sidecar.name] += 40
     ledger = Ledger()
-    taker = await env.connect(stack.ports[0], "taker")
+    taker = await env.connect(stack.ports[0], "taker", props=DURABLE)  # what is transient ends with the broker
     taker.on_message = ledger.take
     assert await taker.subscribe("flow/#", qos=2) == [2]
     for n, programs in enumerate((previous, stack.build)):
@@ -326,3 +326,4 @@ async def test_a_disk_outbox_of_today_is_opened_by_a_previous_sidecar_and_back(e
         await stack.restart(stack.broker)
         await eventually(ledger.complete, "all that was acknowledged has arrived", 60)
     assert ledger.problems(duplicates_allowed=False) == []
+    await taker.disconnect(0, {"session_expiry": 0})
