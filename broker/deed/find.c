@@ -10,11 +10,7 @@
 #include "core/mem.h"
 #include "web/worker.h"
 
-enum {
-	SEPARATOR = 0xff, /* between the parts of a group's name; '~' in the view */
-	PARTS = 3,        /* of it, behind its kind */
-	SHOWN_MAX = 16,   /* '~' in a name that can be one */
-};
+enum { SHOWN_MAX = 16 }; /* '~' in a name that can be a group's */
 
 static const char missing[] = "there is no such queue where this caller may do that";
 
@@ -51,25 +47,6 @@ find_dead(struct sq_deed *d)
 	return g;
 }
 
-/* The group whose name has its separators at these places of the shown one, and the rest at its
- * end. */
-static struct sq_group *
-find_group_at(struct sq_deed *d, const size_t *at, size_t n)
-{
-	struct sq_buf name = {0};
-	struct sq_group *g;
-
-	sq_buf_append(&name, d->name, strlen(d->name));
-	for (size_t i = 0; i < n; i++)
-		sq_buf_data(&name)[at[i]] = SEPARATOR;
-	for (size_t i = n; i < PARTS; i++)
-		sq_buf_u8(&name, SEPARATOR);
-	sq_buf_u8(&name, '\0');
-	g = sq_group_find(d->work.broker, (const char *)sq_buf_data(&name));
-	sq_buf_fini(&name);
-	return g;
-}
-
 /* A group by its shown name, whose parts may have a '~' themselves: tries which of them stand
  * between parts. */
 static struct sq_group *
@@ -86,12 +63,12 @@ find_group(struct sq_deed *d)
 	if (strncmp(d->name, "share~", 6) != 0 && strncmp(d->name, "declared~", 9) != 0)
 		return NULL;
 	for (size_t i = 1; i < n && g == NULL; i++) {
-		size_t at[PARTS] = {tilde[0], tilde[i]};
+		size_t at[SQ_GROUP_PARTS] = {tilde[0], tilde[i]};
 
-		g = find_group_at(d, at, 2);
+		g = sq_group_find_shown(d->work.broker, d->name, at, 2);
 		for (size_t k = i + 1; k < n && g == NULL; k++) {
 			at[2] = tilde[k];
-			g = find_group_at(d, at, PARTS);
+			g = sq_group_find_shown(d->work.broker, d->name, at, SQ_GROUP_PARTS);
 		}
 	}
 	return g;

@@ -184,6 +184,23 @@ sq_group_find(struct sq_broker *b, const char *name)
 	return g;
 }
 
+struct sq_group *
+sq_group_find_shown(struct sq_broker *b, const char *shown, const size_t *at, size_t n)
+{
+	struct sq_buf name = {0};
+	struct sq_group *g;
+
+	sq_buf_append(&name, shown, strlen(shown));
+	for (size_t i = 0; i < n; i++)
+		sq_buf_data(&name)[at[i]] = SQ_SOURCE_SEPARATOR;
+	for (size_t i = n; i < SQ_GROUP_PARTS; i++)
+		sq_buf_u8(&name, SQ_SOURCE_SEPARATOR);
+	sq_buf_u8(&name, '\0');
+	g = sq_group_find(b, (const char *)sq_buf_data(&name));
+	sq_buf_fini(&name);
+	return g;
+}
+
 bool
 sq_group_there(struct sq_broker *b, const char *name)
 {

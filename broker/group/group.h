@@ -35,6 +35,8 @@ struct sq_group_bindings {
 	uint32_t next; /* number of the last record of one */
 };
 
+enum { SQ_GROUP_PARTS = 3 }; /* of a name, behind its kind */
+
 struct sq_group_cfg {
 	const char *name;
 	struct sq_tenant *tenant;
@@ -117,6 +119,10 @@ void sq_group_free_pinned(struct sq_group **, struct sq_txn *txn);
 /* The group of that name, with a reference; NULL: there is none.  Thread: any worker.  Locks: its
  * own, none of these. */
 struct sq_group *sq_group_find(struct sq_broker *, const char *name);
+/* The same by a name as its source shows it, where a '~' may stand between two parts or in one: 'at'
+ * has the places of the first 'n' that part it, and parts behind these are empty. */
+struct sq_group *
+sq_group_find_shown(struct sq_broker *, const char *shown, const size_t *at, size_t n);
 /* Whether a group of that name exists. */
 bool sq_group_there(struct sq_broker *, const char *name);
 /* The group of that name, made if it is missing, with a reference and one more subscription.  An

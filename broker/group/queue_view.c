@@ -1,16 +1,12 @@
 #include "broker/group/queue_view.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "broker/engine/now.h"
 #include "broker/group/group.h"
 #include "broker/group/watch.h"
 #include "broker/shard/source.h"
-#include "core/mem.h"
 #include "core/wallclock.h"
-
-enum { DECLARED_PARTS = 3 }; /* behind "declared": space, workload and group */
 
 static const struct sq_view_column queue_columns[] = {SQ_QUEUE_COLUMNS(SQ_VIEW_COLUMN)};
 
@@ -120,19 +116,16 @@ group_visit(struct sq_view_slice *v, struct sq_group *g)
 static bool
 groups_find(struct sq_broker *b, struct sq_view_slice *v)
 {
-	const char *name = sq_view_name(v);
-	struct sq_group *g = NULL;
-	unsigned parts = 0;
-	char *key;
+	const char *name = sq_view_name(v), *p = name;
+	size_t at[SQ_GROUP_PARTS], n = 0;
+	struct sq_group *g;
 
-	if (name == NULL)
-		return false;
-	key = sq_xstrdup(name);
-	for (char *p = key; (p = strchr(p, '~')) != NULL; parts++)
-		*p = (char)SQ_SOURCE_SEPARATOR;
-	if (parts == DECLARED_PARTS)
-		g = sq_group_find(b, key);
-	free(key);
+	for (; p != NULL && (p = strchr(p, '~')) != NULL; p++) {
+		if (n == SQ_GROUP_PARTS)
+			return false; /* which of them part it is not certain */
+		at[n++] = (size_t)(p - name);
+	}
+	g = n == SQ_GROUP_PARTS ? sq_group_find_shown(b, name, at, n) : NULL;
 	if (g == NULL)
 		return false;
 	group_visit(v, g);
