@@ -105,13 +105,6 @@ sq_trace_id_format(const struct sq_trace *t, char out[2 * SQ_TRACE_ID + 1])
 	*hex_write(out, t->id, SQ_TRACE_ID) = '\0';
 }
 
-static bool
-is_traceparent(struct sq_bytes name)
-{
-	return name.len == sizeof SQ_PROP_TRACEPARENT - 1 &&
-	    memcmp(name.p, SQ_PROP_TRACEPARENT, name.len) == 0;
-}
-
 enum sq_trace_found
 sq_trace_find(struct sq_bytes props, struct sq_trace *out)
 {
@@ -119,7 +112,7 @@ sq_trace_find(struct sq_bytes props, struct sq_trace *out)
 	struct sq_bytes name, value;
 
 	while (sq_props_user_next(&props, &name, &value)) {
-		if (!is_traceparent(name))
+		if (!sq_bytes_are(name, SQ_PROP_TRACEPARENT))
 			continue;
 		if (found != SQ_TRACE_NONE || sq_traceparent_parse(value, out) != SQ_OK)
 			return SQ_TRACE_BAD;
@@ -134,7 +127,7 @@ sq_trace_sampled(struct sq_bytes props, struct sq_trace *out)
 	struct sq_bytes rest = props, name, value;
 
 	while (sq_props_user_next(&rest, &name, &value)) {
-		if (!is_traceparent(name))
+		if (!sq_bytes_are(name, SQ_PROP_TRACEPARENT))
 			continue;
 		/* The last digit of the flags, in which the lowest bit is that of sampled. */
 		if (value.len < SQ_TRACEPARENT_LEN ||

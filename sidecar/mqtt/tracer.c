@@ -56,12 +56,6 @@ sq_tracer_free(struct sq_tracer **tp)
 
 /* --- the property --- */
 
-static bool
-name_is(struct sq_bytes name, const char *wanted)
-{
-	return sq_bytes_are(name, wanted);
-}
-
 /* Copies all properties but the trace's own. */
 static void
 props_without(struct sq_buf *out, struct sq_bytes from)
@@ -70,7 +64,8 @@ props_without(struct sq_buf *out, struct sq_bytes from)
 
 	while (sq_mqtt_prop_next(&from, &p)) {
 		if (p.id != SQ_MQTT_PROP_USER_PROPERTY ||
-		    (!name_is(p.key, SQ_PROP_TRACEPARENT) && !name_is(p.key, SQ_PROP_TRACESTATE)))
+		    (!sq_bytes_are(p.key, SQ_PROP_TRACEPARENT) &&
+			!sq_bytes_are(p.key, SQ_PROP_TRACESTATE)))
 			sq_buf_append(out, p.whole.p, p.whole.len);
 	}
 }

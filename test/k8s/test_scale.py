@@ -8,6 +8,7 @@ import subprocess
 import urllib.parse
 import urllib.request
 
+import command
 import release
 import stack as parts
 import yaml
@@ -54,9 +55,8 @@ async def scaled_object(env, k8s, system, tree):
     settings = await k8s.get("configmaps", "scale-injector", system)
     path = env.folder / "settings.yaml"
     path.write_text(settings["data"]["settings.yaml"])
-    program = parts.ROOT / "build" / env.settings.build / "sqmqos"
     done = await asyncio.to_thread(
-        subprocess.run, [program, "scale", "-f", "-", "-n", k8s.namespace, "--values", path],
+        subprocess.run, [command.program(env), "scale", "-f", "-", "-n", k8s.namespace, "--values", path],
         capture_output=True, text=True, timeout=30, input=yaml.safe_dump(tree))
     assert done.returncode == 0, done.stderr
     return yaml.safe_load(done.stdout)
