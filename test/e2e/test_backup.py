@@ -111,7 +111,7 @@ async def test_what_was_acknowledged_before_is_there_and_later_things_are_not(en
 @scenario(timeout_s=180)
 async def test_under_load_with_checkpoints_meanwhile(env):
     """Journal files come and go, and pages of the tables are freed, while they are copied."""
-    stack = await stack_with(env)
+    stack = await stack_with(env, **{"max-size": "4Gi"})  # room to grow, on a slow disk too
     ledger = Ledger()
     client = await absent(env, stack, "flow/#")
     taker = await env.connect(stack.ports[1], "taker")

@@ -139,11 +139,20 @@ class Unit:
                             "NOTIFY_SOCKET": f"/run/{self.name}.notify",
                             "WATCHDOG_USEC": "3000000"}
         self.manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self.manager.bind(str(root.path(self.environment["NOTIFY_SOCKET"])))
-        os.chmod(root.path(self.environment["NOTIFY_SOCKET"]), 0o666)
+        self.bind(root.path(self.environment["NOTIFY_SOCKET"]))
         self.manager.settimeout(20)
         self.ids = [int(n) for n in root.run("getent", "passwd", self.name).split(":")[2:4]]
         self.process = None
+
+    def bind(self, path):
+        """Through its folder: a socket's address has room for 107 bytes, and a root's path has
+        as many as where the tree stands."""
+        folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY)
+        try:
+            self.manager.bind(f"/proc/self/fd/{folder}/{path.name}")
+        finally:
+            os.close(folder)
+        path.chmod(0o666)
 
     def give(self, path, mode):
         os.chown(path, *self.ids)
