@@ -338,9 +338,22 @@ sq_broker_free(struct sq_broker **bp)
 	free(b);
 }
 
+static struct sq_shard *
+call_shard(const struct sq_call *c)
+{
+	const struct sq_broker *b = c->broker;
+
+	return &b->shards[c->kind == SQ_CALL_PUBLISH ? c->in.publish.worker
+						     : c->key_hash % b->n_shards];
+}
+
 static void
 call_run(struct sq_shard *sh, struct sq_call *c)
 {
+	if (c->kind == SQ_CALL_PUBLISH) {
+		sq_call_answer(c, SQ_VERDICT_BUSY, "publishes without a session are not taken yet");
+		return;
+	}
 	sq_dispatch_call(
 	    sh, c, atomic_load_explicit(&sh->broker->turns->draining, memory_order_relaxed));
 }
@@ -350,15 +363,16 @@ call_task(struct sq_task *t)
 {
 	struct sq_call *c = SQ_CONTAINER_OF(t, struct sq_call, task);
 
-	call_run(&c->broker->shards[c->key_hash % c->broker->n_shards], c);
+	call_run(call_shard(c), c);
 }
 
 void
 sq_broker_call(struct sq_broker *b, struct sq_call *c)
 {
-	struct sq_shard *sh = &b->shards[c->key_hash % b->n_shards];
+	struct sq_shard *sh;
 
 	c->broker = b;
+	sh = call_shard(c);
 	if (sh->worker == sq_worker_self()) {
 		call_run(sh, c);
 		return;

@@ -19,6 +19,8 @@
 #include "proto/link/subs.h"
 
 struct sq_broker;
+struct sq_identity;
+struct sq_msg;
 struct sq_outlet;
 struct sq_sink;
 
@@ -28,6 +30,7 @@ enum sq_call_kind {
 	SQ_CALL_SETTLEMENTS,
 	SQ_CALL_SUBSCRIPTIONS,
 	SQ_CALL_DETACH,
+	SQ_CALL_PUBLISH,
 };
 
 /* The body of SQ_CALL_SUBSCRIPTIONS: 'n' entries, in a layout of the front's. */
@@ -37,6 +40,49 @@ struct sq_subs {
 	uint16_t n;
 	/* Takes the next of the 'n' entries; the front's.  Pure. */
 	struct sq_sub (*next)(struct sq_bytes *entries);
+};
+
+/* What a publisher without a session asks for beside the options in a message's properties. */
+struct sq_publish_want {
+	/* Where nobody subscribes, a message is refused and nothing of it is stored.  Not one that is
+	 * retained, as it is kept for those who come; nor one that is delayed, which is routed when
+	 * it is due. */
+	bool require_match;
+};
+
+/* The body of SQ_CALL_PUBLISH: messages of a peer that has no session, in their order.  Such a call
+ * has no outlet, no key and no epoch; it is carried out on the worker that 'worker' names, where it
+ * is handed over, so that calls that follow each other keep their order.  All that it points to is
+ * the front's until done(). */
+struct sq_call_publish {
+	const struct sq_identity *who; /* the caller */
+	unsigned worker;               /* index of the worker */
+	uint16_t n;                    /* messages, at least 1 */
+	const char *space;             /* name of the tenant; NULL: the caller's own, of one */
+	const struct sq_msg *msgs; /* images that have passed sq_image_check(); properties valid */
+	const struct sq_publish_want *wants; /* of each message; NULL: nothing */
+};
+
+/* What became of a message. */
+enum sq_published_how {
+	SQ_PUBLISHED_STORED,     /* in the queues that it matches, or retained */
+	SQ_PUBLISHED_NO_MATCH,   /* taken, and nobody has it */
+	SQ_PUBLISHED_REPLAYED,   /* its key is known: the first one is stored, and durable */
+	SQ_PUBLISHED_SCHEDULED,  /* delayed, and durable */
+	SQ_PUBLISHED_ACCEPTED,   /* QoS 0 */
+	SQ_PUBLISHED_REFUSED,    /* with 'code', 'refusal' and 'note'; nothing of it is stored */
+	SQ_PUBLISHED_KEY_REUSED, /* its key is known with another topic or payload; as REFUSED */
+};
+
+struct sq_published {
+	uint8_t code;     /* of MQTT 5 */
+	uint8_t refusal;  /* enum sq_refusal */
+	uint8_t how;      /* enum sq_published_how */
+	uint32_t matched; /* queues of its space that have it now */
+	/* The message's id: equal for all that come with its idempotency key, where it has one. */
+	unsigned char id[16];
+	struct sq_bytes note; /* text for people of a refusal, UTF-8, without payload; or empty */
+	const char *queue;    /* of a refusal: the full queue; NULL: none */
 };
 
 /* The wait of a call whose answer is held back, so that its peer slows down.  Zeroed: none. */
@@ -51,7 +97,8 @@ struct sq_call_pace {
 union sq_call_out {
 	struct sq_attached attached;
 	struct sq_outcomes outcomes;
-	struct sq_codes codes; /* of Subscriptions */
+	struct sq_codes codes;                /* of Subscriptions */
+	const struct sq_published *published; /* 'n' of a publish; committed, but for QoS 0 */
 };
 
 struct sq_call {
@@ -60,10 +107,11 @@ struct sq_call {
 	struct sq_list node;      /* for the present holder, too */
 	enum sq_call_kind kind;
 	struct sq_key key;
-	uint64_t key_hash;        /* sq_key_hash() of 'key': picks the owner */
-	uint64_t epoch;           /* 0 for an attach */
-	struct sq_outlet *outlet; /* the call's reference; its identity is the caller's */
-	struct sq_block *body;    /* the call's reference, as long as 'in' is used */
+	uint64_t key_hash; /* sq_key_hash() of 'key': picks the owner */
+	uint64_t epoch;    /* 0 for an attach */
+	/* The call's reference; its identity is the caller's.  NULL: SQ_CALL_PUBLISH. */
+	struct sq_outlet *outlet;
+	struct sq_block *body; /* the call's reference, as long as 'in' is used */
 	/* The decoded request, by kind: views into 'body'. */
 	union {
 		struct sq_attach attach;
@@ -71,6 +119,7 @@ struct sq_call {
 		struct sq_settlements settle;
 		struct sq_subs subs;
 		struct sq_detach detach;
+		struct sq_call_publish publish;
 	} in;
 	bool malformed; /* 'in' is invalid: the broker refuses the call in its turn */
 

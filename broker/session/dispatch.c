@@ -25,6 +25,7 @@ dispatch_again(struct sq_session *s, struct sq_call *c)
 		break;
 	case SQ_CALL_ATTACH:
 	case SQ_CALL_SETTLEMENTS:
+	case SQ_CALL_PUBLISH:
 		assert(false); /* these never wait here */
 	}
 }
@@ -148,7 +149,8 @@ dispatch_run(struct sq_session *s, struct sq_call *c)
 		sq_session_detach(s, c);
 		break;
 	case SQ_CALL_ATTACH:
-		assert(false); /* it has no session yet */
+	case SQ_CALL_PUBLISH:
+		assert(false); /* these have no session */
 	}
 }
 

@@ -44,6 +44,8 @@ body_in(struct sq_call *c, unsigned version)
 		return body_subs(c, version);
 	case SQ_CALL_DETACH:
 		return sq_detach_decode(p, len, version, &c->in.detach);
+	case SQ_CALL_PUBLISH:
+		break; /* none of the link's */
 	}
 	return SQ_EINVAL;
 }
