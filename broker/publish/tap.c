@@ -2,6 +2,7 @@
 #include "broker/publish/tap.h"
 
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -181,14 +182,22 @@ taps_find(const struct sq_taps *t, uint64_t id)
 	return NULL;
 }
 
-/* Takes a free place, under the lock; NULL: there is none. */
+/* A free place for a tap of that space (NULL: of all), under the lock; NULL: there is none. */
 static struct tap *
-taps_free_place(const struct sq_taps *t)
+taps_free_place(const struct sq_taps *t, const char *space)
 {
-	for (size_t i = 0; i < SQ_TAPS_MAX; i++)
-		if (t->kept->v[i].id == 0)
-			return &t->kept->v[i];
-	return NULL;
+	struct tap *place = NULL;
+	unsigned same = 0;
+
+	for (size_t i = 0; i < SQ_TAPS_MAX; i++) {
+		struct tap *tap = &t->kept->v[i];
+
+		if (tap->id == 0)
+			place = tap;
+		else if (space != NULL && tap->space != NULL && strcmp(tap->space, space) == 0)
+			same++;
+	}
+	return same < SQ_TAPS_SPACE_MAX ? place : NULL;
 }
 
 int
@@ -207,7 +216,7 @@ sq_taps_open(struct sq_taps *t, const struct sq_tap_cfg *cfg, uint64_t now_ms, u
 
 	if (rc == SQ_OK && fresh.parsed.share.len == 0) {
 		pthread_mutex_lock(&t->kept->lock);
-		place = taps_free_place(t);
+		place = taps_free_place(t, fresh.space);
 		if (place != NULL) {
 			*place = fresh;
 			sq_list_init(&place->ring);
@@ -304,12 +313,14 @@ void
 sq_taps_tick(struct sq_taps *t, uint64_t now_ms)
 {
 	struct sq_taps_kept *k = t->kept;
+	char why[64];
 
 	if (!sq_taps_any(t))
 		return;
+	snprintf(why, sizeof why, "nobody has asked for %d s", SQ_TAP_IDLE_MS / 1000);
 	pthread_mutex_lock(&k->lock);
 	for (size_t i = 0; i < SQ_TAPS_MAX; i++)
 		if (k->v[i].id != 0 && now_ms >= k->v[i].asked_ms + SQ_TAP_IDLE_MS)
-			tap_end(t, &k->v[i], "nobody has asked for 10 s");
+			tap_end(t, &k->v[i], why);
 	pthread_mutex_unlock(&k->lock);
 }

@@ -17,10 +17,11 @@
 
 enum {
 	SQ_TAPS_MAX = 4,
-	SQ_TAP_MESSAGES_MAX = 1000,    /* that wait in a tap */
-	SQ_TAP_BYTES_MAX = 1 << 20,    /* of these, with their texts and payloads */
-	SQ_TAP_PAYLOAD_MAX = 64 << 10, /* bytes of a payload that are shown */
-	SQ_TAP_IDLE_MS = 10000,        /* without a question */
+	SQ_TAPS_SPACE_MAX = SQ_TAPS_MAX / 2, /* of one space */
+	SQ_TAP_MESSAGES_MAX = 1000,          /* that wait in a tap */
+	SQ_TAP_BYTES_MAX = 1 << 20,          /* of these, with their texts and payloads */
+	SQ_TAP_PAYLOAD_MAX = 64 << 10,       /* bytes of a payload that are shown */
+	SQ_TAP_IDLE_MS = 10000,              /* without a question */
 };
 
 struct sq_publish;
@@ -65,7 +66,8 @@ sq_taps_any(const struct sq_taps *t)
  * while a space is locked. */
 void sq_taps_see(struct sq_taps *, const struct sq_publish *, uint8_t reason);
 
-/* Opens a tap.  SQ_ENOMEM: as many as may be are open; SQ_EINVAL: the filter.  Thread: any. */
+/* Opens a tap.  SQ_ENOMEM: as many as may be are open, in all or of its space; SQ_EINVAL: the
+ * filter.  Thread: any. */
 int sq_taps_open(
     struct sq_taps *, const struct sq_tap_cfg *, uint64_t now_ms, uint64_t *id) SQ_MUST_CHECK;
 /* Whether the tap is there; '*cfg' has copies then, for sq_tap_cfg_fini().  Thread: any. */

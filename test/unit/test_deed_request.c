@@ -179,14 +179,36 @@ Test(deed_request, an_answer_says_where_to_go_on)
 
 Test(deed_request, redrives_have_a_rate)
 {
-	struct sq_deed_gate g = {0};
+	struct sq_deed_gate g;
 
-	cr_assert(sq_deed_gate_begin(&g, 5000));
-	cr_assert_not(sq_deed_gate_begin(&g, 9000), "one at a time");
+	sq_deed_gate_init(&g);
+	cr_assert(sq_deed_gate_begin(&g, "a", 5000));
+	cr_assert_not(sq_deed_gate_begin(&g, "a", 9000), "one at a time");
 	sq_deed_gate_end(&g, 5000, 400);
-	cr_assert_not(sq_deed_gate_begin(&g, 5399));
-	cr_assert_not(sq_deed_gate_begin(&g, 5000));
-	cr_assert(sq_deed_gate_begin(&g, 5400));
+	cr_assert_not(sq_deed_gate_begin(&g, "a", 5399));
+	cr_assert_not(sq_deed_gate_begin(&g, "a", 5000));
+	cr_assert(sq_deed_gate_begin(&g, "a", 5400), "a space that is alone waits for nobody");
 	sq_deed_gate_end(&g, 5400, 0);
-	cr_assert(sq_deed_gate_begin(&g, 5400), "nothing was done");
+	cr_assert(sq_deed_gate_begin(&g, "a", 5400), "nothing was done");
+}
+
+Test(deed_request, no_space_has_all_redrives)
+{
+	struct sq_deed_gate g;
+
+	sq_deed_gate_init(&g);
+	cr_assert(sq_deed_gate_begin(&g, "a", 1000));
+	cr_assert_not(sq_deed_gate_begin(&g, "b", 1100));
+	cr_assert_not(sq_deed_gate_begin(&g, "c", 1200));
+	sq_deed_gate_end(&g, 1000, 1000);
+	cr_assert_not(sq_deed_gate_begin(&g, "a", 2000), "b was refused, and goes first");
+	cr_assert_not(sq_deed_gate_begin(&g, "c", 2000));
+	cr_assert(sq_deed_gate_begin(&g, "b", 2100));
+	cr_assert_not(sq_deed_gate_begin(&g, "c", 2200));
+	cr_assert_not(sq_deed_gate_begin(&g, "a", 2200));
+	sq_deed_gate_end(&g, 2100, 0);
+	cr_assert_not(sq_deed_gate_begin(&g, "a", 2300), "c was refused before a");
+	cr_assert_not(sq_deed_gate_begin(&g, "b", 2300));
+	cr_assert_not(sq_deed_gate_begin(&g, "a", 2200 + SQ_DEED_GATE_TURN_MS - 1));
+	cr_assert(sq_deed_gate_begin(&g, "a", 2200 + SQ_DEED_GATE_TURN_MS), "c does not come");
 }

@@ -1,9 +1,11 @@
 #include "broker/front/deeds/pages.h"
 
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "broker/deed/find.h"
 #include "broker/front/access/callers.h"
 #include "broker/front/deeds/answer.h"
 #include "broker/front/deeds/gate.h"
@@ -85,20 +87,38 @@ deed_done(struct sq_deed *d)
 	deed_free(a);
 }
 
+/* The space of dead letters that are to be published again. */
+static const char *
+deed_space(const struct sq_deed *d)
+{
+	const char *space = d->space;
+
+	if (d->name != NULL)
+		(void)sq_deed_dead_name(d->name, &space);
+	return space != NULL ? space : "";
+}
+
 static void
 deed_begin(struct deed_ask *a)
 {
 	struct sq_deed_pages *p = a->pages;
 	struct sq_deed *d = &a->deed;
+	char full[128];
 
 	if (atomic_fetch_add(&p->running, 1) >= RUNNING_MAX) {
 		atomic_fetch_sub(&p->running, 1);
-		deed_refuse(a, 429, "four deeds are under way");
+		snprintf(full, sizeof full, "%d deeds are under way", RUNNING_MAX);
+		deed_refuse(a, 429, full);
 		return;
 	}
-	if (d->kind == SQ_DEED_REDRIVE && !sq_deed_gate_begin(&p->redrives, sq_clock_ms())) {
+	if (d->kind == SQ_DEED_REDRIVE &&
+	    !sq_deed_gate_begin(&p->redrives, deed_space(d), sq_clock_ms())) {
 		atomic_fetch_sub(&p->running, 1);
-		deed_refuse(a, 429, "dead letters are published again at 1000 a second at most");
+		snprintf(full, sizeof full,
+		    "dead letters are published again at %d a second at most, of one space after "
+		    "the other",
+		    SQ_DEED_GATE_RATE);
+		deed_refuse(a, 429, full);
 		return;
 	}
 	if (d->kind == SQ_DEED_REDRIVE && d->most > SQ_DEED_GATE_RATE)
@@ -151,6 +171,7 @@ sq_deed_pages_new(struct sq_callers *callers)
 	struct sq_deed_pages *p = sq_xcalloc(1, sizeof *p);
 
 	p->callers = callers;
+	sq_deed_gate_init(&p->redrives);
 	p->admin = (struct sq_admin_pages){
 	    .below = SQ_DEEDS_PATH, .methods = "POST", .asked = deed_asked, .owner = p};
 	return p;

@@ -1,5 +1,6 @@
 #include "broker/front/deeds/request.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -84,6 +85,7 @@ take_letters(struct sq_deed_request *r, const json_t *v, struct sq_deed *d, cons
 {
 	const char *ignored;
 
+	static_assert(SQ_DEED_LETTERS_MAX == 1000, "the text says so");
 	*wants = "a list of 1 to 1000 numbers above 0";
 	d->letters = r->letters;
 	d->n_letters = json_array_size(v);

@@ -2,6 +2,7 @@
 #include "broker/front/tap/tap.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -72,6 +73,7 @@ tap_open(struct tap_ask *a, struct sq_taps *taps)
 	struct sq_tap_cfg cfg = {.owner = sq_access_name(&a->caller.access)};
 	struct sq_buf body = {0};
 	json_t *root = NULL;
+	char full[64];
 	const char *why;
 	uint64_t id = 0;
 	int rc;
@@ -83,11 +85,13 @@ tap_open(struct tap_ask *a, struct sq_taps *taps)
 	if (tap_may(a, &cfg)) {
 		rc = sq_taps_open(taps, &cfg, sq_clock_ms(), &id);
 		sq_buf_printf(&body, "{\"tap\":\"%016" PRIx64 "\"}\n", id);
+		snprintf(full, sizeof full, "%d taps are open, or %d of that space", SQ_TAPS_MAX,
+		    SQ_TAPS_SPACE_MAX);
 		if (rc == SQ_OK)
 			tap_answer(a, &body);
 		else
 			tap_refuse(a, rc == SQ_ENOMEM ? 429 : 400,
-			    rc == SQ_ENOMEM ? "four taps are open" : "filter is none");
+			    rc == SQ_ENOMEM ? full : "filter is none");
 		sq_buf_fini(&body);
 	}
 	json_decref(root);

@@ -7,10 +7,11 @@
 #include "core/base64.h"
 #include "core/json_bounds.h"
 #include "core/utf8.h"
+#include "proto/link/key.h"
 #include "proto/mqtt/reason.h"
 #include "proto/topic/topic.h"
 
-enum { TAP_DEPTH_MAX = 2, TAP_VALUES_MAX = 16, TAP_SPACE_MAX = 255, TAP_CHARACTER_MAX = 4 };
+enum { TAP_DEPTH_MAX = 2, TAP_VALUES_MAX = 16, TAP_CHARACTER_MAX = 4 };
 
 /* ---- requests ---- */
 
@@ -32,9 +33,9 @@ tap_json_member(const char *name, const json_t *value, struct sq_tap_cfg *cfg)
 		return "members are filter, space and payload";
 	cfg->space = text;
 	return json_is_null(value) ||
-		(text != NULL && *text != '\0' && strlen(text) <= TAP_SPACE_MAX)
+		(text != NULL && *text != '\0' && strlen(text) <= SQ_KEY_PART_MAX)
 	    ? NULL
-	    : "space is a text of 1 to 255 bytes, or null";
+	    : "space is a text as a space's name, or null";
 }
 
 bool
