@@ -34,6 +34,9 @@
 #define ADMIN_LIFE_MS 2000        /* of a connection, whatever it does */
 #define ADMIN_RETRY_MS 1000       /* until accepting is tried again */
 #define ADMIN_HTTP2_STREAMS 4u
+/* Of a body: h2o resets the stream of a longer one over HTTP/2 as if it had not been looked at, so a
+ * client sends it again, and the answer is lost. */
+#define ADMIN_READ_MAX (4u * SQ_ADMIN_BODY_MAX)
 
 struct sq_admin {
 	struct sq_admin_cfg cfg;
@@ -302,7 +305,7 @@ admin_open(struct sq_admin *a)
 
 	h2o_config_init(&a->config);
 	a->config.server_name = h2o_iovec_init(H2O_STRLIT("sqmqos"));
-	a->config.max_request_entity_size = SQ_ADMIN_BODY_MAX;
+	a->config.max_request_entity_size = ADMIN_READ_MAX;
 	a->config.http1.req_timeout = ADMIN_LIFE_MS;
 	a->config.http2.idle_timeout = ADMIN_LIFE_MS;
 	a->config.http2.max_concurrent_requests_per_connection = ADMIN_HTTP2_STREAMS;

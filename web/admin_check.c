@@ -5,6 +5,7 @@
 #include <strings.h>
 
 #include "core/mem.h"
+#include "web/admin_ask.h"
 #include "web/h2o.h"
 
 /* A header for a credential where something on the way takes the usual one for itself. */
@@ -114,6 +115,8 @@ check_is_foreign(const h2o_req_t *req)
 	return false;
 }
 
+_Static_assert(SQ_ADMIN_BODY_MAX == 16 << 10, "what a client is told");
+
 unsigned
 sq_admin_check(const h2o_req_t *req, const char *methods, const char **why)
 {
@@ -126,6 +129,9 @@ sq_admin_check(const h2o_req_t *req, const char *methods, const char **why)
 	*why = "another site's page can't ask here";
 	if (sq_admin_credential(req) == NULL && check_is_foreign(req))
 		return 403;
+	*why = "a body has 16 KiB at the most";
+	if (req->entity.len > SQ_ADMIN_BODY_MAX)
+		return 413;
 	*why = "the body is JSON: content-type " CHECK_JSON;
 	if (check_method_is(req, "POST") && !check_type(req))
 		return 415;

@@ -12,6 +12,7 @@
 #include <sys/time.h>
 #include <unistd.h>
 
+#include "../support/h2_client.h"
 #include "core/clock.h"
 #include "core/mem.h"
 #include "web/admin.h"
@@ -351,6 +352,28 @@ Test(admin, a_body_has_a_bound)
 	HAS(post(HOST JSON, body), " POST 16384 1111");
 	body[SQ_ADMIN_BODY_MAX] = '1';
 	HAS(post(HOST JSON, body), " 413 ");
+	HAS(post(HOST JSON, body), "\"detail\":\"a body has 16 KiB at the most\"");
+}
+
+/* The status of an answer over HTTP/2 to a body of no type. */
+static unsigned
+post_h2(const char *body, size_t len)
+{
+	struct h2_client *c = h2_open(sq_admin_port(admin), NULL);
+	unsigned status = h2_ask(c, "POST", "/v1/do/it", body, len)->status;
+
+	h2_close(&c);
+	return status;
+}
+
+Test(admin, a_body_has_the_same_bound_over_http2)
+{
+	static char body[4 * SQ_ADMIN_BODY_MAX];
+
+	memset(body, '1', sizeof body);
+	cr_assert_eq(post_h2(body, SQ_ADMIN_BODY_MAX), 415);
+	cr_assert_eq(post_h2(body, SQ_ADMIN_BODY_MAX + 1), 413);
+	cr_assert_eq(post_h2(body, sizeof body), 413);
 }
 
 Test(admin, a_body_may_come_in_pieces)
