@@ -132,8 +132,11 @@ post_on_body(char *p, size_t size, size_t n, void *owner)
 {
 	struct sq_post_answer *out = owner;
 
-	if (sq_buf_len(&out->body) + size * n <= BODY_MAX)
-		sq_buf_append(&out->body, p, size * n);
+	if (sq_buf_len(&out->body) + size * n > BODY_MAX) {
+		out->too_long = true;
+		return 0; /* not what was passed: the transfer ends */
+	}
+	sq_buf_append(&out->body, p, size * n);
 	return size * n;
 }
 
@@ -208,6 +211,8 @@ post_answered(struct sq_post *p, struct sq_post_answer *out)
 	curl_off_t after = 0;
 	long status = 0;
 
+	if (out->too_long)
+		sq_buf_fini(&out->body);
 	(void)p->curl->easy_getinfo(p->easy, CURLINFO_RESPONSE_CODE, &status);
 	(void)p->curl->easy_getinfo(p->easy, CURLINFO_RETRY_AFTER, &after);
 	out->status = (int)status;
@@ -235,7 +240,7 @@ sq_post(struct sq_post *p, const struct sq_buf *body, uint64_t timeout_ms,
 		rc = post_set_up(p, body, timeout_ms, headers.list, out);
 		if (rc == CURLE_OK)
 			rc = post_run(p, until_ms);
-		if (rc == CURLE_OK)
+		if (rc == CURLE_OK || out->too_long)
 			post_answered(p, out);
 		else if (out->reason[0] == '\0')
 			snprintf(out->reason, sizeof out->reason, "%s", p->curl->easy_strerror(rc));

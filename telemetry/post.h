@@ -22,8 +22,9 @@ struct sq_post_cfg {
 struct sq_post_answer {
 	int status; /* of HTTP; 0: there was none, and 'reason' says why */
 	uint32_t retry_after_s;
-	struct sq_buf body; /* at most 64 KiB of it */
-	char reason[256];   /* "" where there was an answer */
+	struct sq_buf body; /* of at most 64 KiB; the transfer of a longer one has been ended */
+	bool too_long;      /* and 'body' is empty; the status is as good as any */
+	char reason[256];   /* why there was no answer */
 };
 
 /* Checks what is configured, without the network.  Another result than 0: 'err' has a line. */

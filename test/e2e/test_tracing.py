@@ -465,6 +465,22 @@ async def test_the_opentelemetry_collector_takes_them(env):
         assert await metric(program, "sqmqos_spans_export_failures_total") == 0
 
 
+async def test_an_answer_without_an_end_counts_by_its_status(env):
+    """It is read up to a bound, not for the time that a request may take."""
+    stack, collector = await collecting(env)
+    collector.endless = True
+    pub = await env.connect(stack.ports[0], "pub")
+    for i in range(3):
+        assert await pub.publish("t/x", b"%d" % i, 1) == 0x10
+        await eventually(lambda: collector.ended > i, "the connection ends", 5)
+
+    async def exported():
+        return await metric(stack.sidecars[0], EXPORTED) == 3
+    await eventually(exported, "its spans are taken")
+    for program in (stack.broker, stack.sidecars[0]):
+        assert await metric(program, "sqmqos_spans_export_failures_total") == 0
+
+
 async def test_the_end_of_a_program_is_the_last_flush(env):
     stack, collector = await collecting(env)
     pub = await env.connect(stack.ports[0], "pub")

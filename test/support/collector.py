@@ -36,13 +36,13 @@ def spans_of(request):
 
 
 class Collector:
-    """status, headers: of each answer; stalled: none comes."""
+    """status, headers: of each answer; stalled: none comes; endless: one that never ends."""
 
     def __init__(self, port=None):
         self.port = port or parts.free_port()
         self.requests = []  # of each the headers and the body, as JSON
         self.status, self.answer_headers, self.stalled = 200, [], False
-        self.answer = b"{}"
+        self.answer, self.endless, self.ended = b"{}", False, 0
         self.server = None
         self.tasks = set()
 
@@ -87,8 +87,21 @@ class Collector:
             await asyncio.sleep(0.05)
         status = self.status
         self.requests.append((headers, body, status))
+        if self.endless:
+            await self.answer_for_ever(writer, status)
         lines = [f"HTTP/1.1 {status} X", f"Content-Length: {len(self.answer)}",
                  "Content-Type: application/json", *self.answer_headers, "", ""]
         writer.write("\r\n".join(lines).encode() + self.answer)
         await writer.drain()
         return True
+
+    async def answer_for_ever(self, writer, status):
+        """Until the program goes, which is counted."""
+        writer.write(f"HTTP/1.1 {status} X\r\nTransfer-Encoding: chunked\r\n\r\n".encode())
+        try:
+            while True:
+                writer.write(b"1000\r\n" + b" " * 4096 + b"\r\n")
+                await writer.drain()
+        except ConnectionError:
+            self.ended += 1
+            raise
