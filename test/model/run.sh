@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Checks the models of the link protocol: run.sh [--list] [NAME].  NAME selects
+# Checks the models of the link protocol and of the dispatcher: run.sh [--list] [NAME].  NAME selects
 # the checks whose name contains it.
 #
 # A check is a model with some rules switched off.  Without a NO_ switch spin must
@@ -112,6 +112,14 @@ checks()
 	order/answer-first     order fail -DFAULTS=1 -DNO_ANSWER_FIRST
 	order/answer-first-durable order fail -DFAULTS=1 -DDURABLE -DNO_ANSWER_FIRST
 	order/answer-first-cut order fail -DFAULTS=1 -DNO_CREDIT_WAITS
+	dispatch/a-crash       dispatch pass -DFAULTS=1
+	dispatch/lane          dispatch fail -DFAULTS=1 -DNO_LANE
+	dispatch/lane-waits    dispatch fail -DFAULTS=1 -DNO_LANE_WAITS
+	dispatch/one-grant     dispatch fail -DFAULTS=1 -DNO_ONE_GRANT
+	dispatch/attempt-first dispatch fail -DFAULTS=1 -DNO_TRY
+	dispatch/commit-first  dispatch fail -DFAULTS=1 -DNO_COMMIT_FIRST
+	dispatch/lost-lease    dispatch fail -DFAULTS=1 -DNO_LOST
+	dispatch/due           dispatch fail -DFAULTS=1 -DNO_DUE
 	END
 }
 
