@@ -39,6 +39,20 @@ function(sq_contract_test name)
 	endif()
 endfunction()
 
+# sq_asked_program(NAME SOURCES ... DEPENDS ...): test/support/, a decoder that a scenario of
+# test/e2e/ asks by pipes, to compare it with another.
+function(sq_asked_program name)
+	cmake_parse_arguments(ARG "" "" "SOURCES;DEPENDS" ${ARGN})
+	if(SQ_FUZZ)
+		return()
+	endif()
+	add_executable(${name} EXCLUDE_FROM_ALL ${ARG_SOURCES})
+	target_link_libraries(${name} PRIVATE ${ARG_DEPENDS} sq_flags)
+	set_target_properties(${name} PROPERTIES
+		RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/test)
+	add_dependencies(unit_tests ${name})
+endfunction()
+
 # sq_fuzz_target(NAME SOURCES ... DEPENDS ... [CORPUS DIR]): test/fuzz/, one
 # decoder with an LLVMFuzzerTestOneInput(); built by the fuzz preset only.
 # CORPUS, if given, is a folder of seeds.
