@@ -39,7 +39,7 @@ elseif(SQ_TSAN)
 	target_compile_options(sq_flags INTERFACE -fsanitize=thread)
 	target_link_options(sq_flags INTERFACE -fsanitize=thread)
 else()
-	# Hardening, as Debian builds its own packages.  Each object records how it was compiled:
+	# Hardening, as Debian builds its own packages.  Each object that is released records how it was compiled:
 	# test/e2e/test_hardening.py reads it in the programs.
 	target_compile_options(sq_flags INTERFACE
 		-fstack-protector-strong -fstack-clash-protection
@@ -50,7 +50,8 @@ else()
 	elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "aarch64|arm64")
 		target_compile_options(sq_flags INTERFACE -mbranch-protection=standard)
 	endif()
-	target_compile_options(sq_flags INTERFACE -frecord-gcc-switches)
+	# Only what is released: a compiler's cache can't share objects that have paths in their records.
+	target_compile_options(sq_flags INTERFACE $<$<CONFIG:Release>:-frecord-gcc-switches>)
 	target_link_options(sq_flags INTERFACE -Wl,-z,relro,-z,now -Wl,-z,noexecstack
 		-Wl,--as-needed)
 endif()
