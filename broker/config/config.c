@@ -151,8 +151,7 @@ const struct sq_config_key sq_broker_config_keys[] = {
 	"rules "
 	"allow something for a verb may do only that.",
 	true},
-    {"acl[].allow", SQ_CFG_LIST, RULE(allow), NULL, 0, 0, NULL,
-	"Verbs: publish, subscribe, consume, manage, operate."},
+    {"acl[].allow", SQ_CFG_LIST, RULE(allow), NULL, 0, 0, NULL, "Verbs: " SQ_ACL_VERB_NAMES "."},
     {"acl[].deny", SQ_CFG_LIST, RULE(deny), NULL, 0, 0, NULL,
 	"The verbs that the rule denies, of the same names; a rule has allow or deny, not both."},
     {"acl[].identity", SQ_CFG_STRING, RULE(identity), NULL, 0, 0, NULL,

@@ -232,8 +232,7 @@ explain_with(const struct sq_explain *e, struct sq_acl *acl, const struct sq_acl
 	int rc;
 
 	if (verb == SQ_ACL_VERBS) {
-		sq_buf_printf(err,
-		    "--explain-acl: verbs are publish, subscribe, consume, manage and operate");
+		sq_buf_printf(err, "--explain-acl: verbs are " SQ_ACL_VERB_NAMES);
 		return SQ_EXIT_CONFIG;
 	}
 	s = sq_acl_subject_new(acl, who);

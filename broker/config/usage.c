@@ -25,7 +25,7 @@ const char sq_broker_usage[] =
     "  --explain-acl IDENTITY VERB TOPIC [--client ID] [--space NAME]\n"
     "                   say which rule of the configuration decides whether that identity\n"
     "                   may publish to the topic, subscribe to the filter, or consume,\n"
-    "                   manage or operate the queue, then exit: 0 allowed, 1 denied\n"
+    "                   manage, push or operate the queue, then exit: 0 allowed, 1 denied\n"
     "\n"
     "Signals: SIGTERM and SIGINT drain (links are asked to move, queues run empty, at\n"
     "most drain-timeout) and end, whatever the disk does within 5 s more; a second one\n"

@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "core/err.h"
+#include "core/msg.h"
 #include "core/task.h"
 #include "proto/link/key.h"
 
@@ -30,9 +31,16 @@ enum sq_deed_kind { SQ_DEED_REMOVE, SQ_DEED_PURGE, SQ_DEED_REDRIVE };
 enum sq_deed_end {
 	SQ_DEED_DONE,
 	SQ_DEED_MISSING, /* there is no such thing where the caller may do it */
-	SQ_DEED_DENIED,  /* the caller may not, whether it is there or not */
+	SQ_DEED_DENIED,  /* the caller may not */
 	SQ_DEED_REFUSED, /* the thing is not one to do that with: see 'why' */
 	SQ_DEED_FAILED,  /* the store did not commit, or the broker ends: again later */
+};
+
+/* What a caller may do to a queue or a session. */
+enum sq_deed_right {
+	SQ_DEED_MAY,
+	SQ_DEED_MAY_NOT,
+	SQ_DEED_FOREIGN, /* it is in another's space, of which the caller learns nothing */
 };
 
 /* Where a deed goes on in a queue: what has 'from' as its number, or a greater one, up to 'upto';
@@ -71,8 +79,9 @@ struct sq_deed {
 	bool force;        /* also a sidecar's own session */
 	bool bury;         /* messages of QoS 3 become dead letters, instead of nothing */
 	struct sq_deed_place at;
-	/* Whether the caller may do it to things of that space.  On a worker. */
-	bool (*may)(void *arg, const char *space);
+	/* Whether the caller may do it to the queue or session that rules of acl name so.  Thread: that
+	 * of sq_deed_ask(), or a worker. */
+	enum sq_deed_right (*may)(void *arg, const char *space, struct sq_bytes object);
 	void *arg;
 	/* The deed is done.  Thread: a worker, or, for want of such a thing, sq_deed_ask()'s. */
 	void (*done)(struct sq_deed *);

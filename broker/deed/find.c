@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "broker/auth/acl/acl.h"
 #include "broker/deed/work.h"
 #include "broker/group/group.h"
 #include "broker/publish/dead_queues.h"
@@ -80,16 +81,24 @@ find_others(struct sq_deed *d, void (*step)(struct sq_deed *))
 {
 	static const char delayed[] = "delayed~";
 	struct sq_group *g = find_group(d);
+	struct sq_bytes name = sq_bytes_of(SQ_ACL_DEAD_QUEUE);
+	enum sq_deed_right right = SQ_DEED_FOREIGN;
 
-	if (g == NULL)
+	if (g != NULL)
+		name = sq_group_rule_name(g);
+	else
 		g = find_dead(d);
-	if (g != NULL && sq_deed_may(d, sq_tenant_name(g->tenant))) {
+	if (g != NULL)
+		right = sq_deed_may(d, sq_tenant_name(g->tenant), name);
+	if (right == SQ_DEED_MAY) {
 		d->work.group = g;
 		sq_deed_go(d, &d->work.broker->shards[sq_worker_index(g->owner)], step);
 		return;
 	}
 	sq_group_unref(&g);
-	if (strncmp(d->name, delayed, sizeof delayed - 1) == 0)
+	if (right == SQ_DEED_MAY_NOT)
+		sq_deed_end(d, SQ_DEED_DENIED, NULL);
+	else if (strncmp(d->name, delayed, sizeof delayed - 1) == 0)
 		sq_deed_end(
 		    d, SQ_DEED_REFUSED, "delayed messages wait for their time and not in a queue");
 	else
@@ -103,7 +112,14 @@ find_step(struct sq_deed *d)
 	    ? sq_session_find(d->work.shard, &d->work.key)
 	    : NULL;
 
-	if (s != NULL && s->sink.queue != NULL && sq_deed_may(d, sq_tenant_name(s->id.tenant))) {
+	enum sq_deed_right right = s != NULL && s->sink.queue != NULL ? sq_deed_may_session(d)
+								      : SQ_DEED_FOREIGN;
+
+	if (right == SQ_DEED_MAY_NOT) {
+		sq_deed_end(d, SQ_DEED_DENIED, NULL);
+		return;
+	}
+	if (right == SQ_DEED_MAY) {
 		d->work.incarnation = s->id.incarnation;
 		d->work.step = d->work.found;
 		d->work.step(d);

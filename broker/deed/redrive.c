@@ -1,5 +1,6 @@
 #include "broker/deed/redrive.h"
 
+#include "broker/auth/acl/acl.h"
 #include "broker/deed/find.h"
 #include "broker/deed/work.h"
 #include "broker/group/group.h"
@@ -149,7 +150,7 @@ sq_deed_redrive(struct sq_deed *d)
 	if (d->name != NULL && sq_deed_dead_name(d->name, &space) < 0)
 		sq_deed_end(d, SQ_DEED_REFUSED,
 		    "that is no queue of dead letters: those are dead~SPACE and dead-others~SPACE");
-	else if (!sq_deed_may(d, space))
+	else if (sq_deed_may(d, space, sq_bytes_of(SQ_ACL_DEAD_QUEUE)) != SQ_DEED_MAY)
 		sq_deed_end(d, SQ_DEED_DENIED, NULL);
 	else if (d->name != NULL)
 		sq_deed_find_queue(d, redrive_step);

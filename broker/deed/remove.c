@@ -37,7 +37,7 @@ sq_deed_remove(struct sq_deed *d)
 {
 	if (sq_key_decode(sq_bytes_of(d->name), &d->work.key) != SQ_OK)
 		sq_deed_end(d, SQ_DEED_MISSING, "that is no session's key");
-	else if (!sq_deed_may(d, d->work.key.space))
+	else if (sq_deed_may_session(d) != SQ_DEED_MAY)
 		sq_deed_end(d, SQ_DEED_DENIED, NULL);
 	else
 		sq_deed_go(d,

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "broker/auth/acl/acl.h"
 #include "broker/group/group.h"
 #include "core/clock.h"
 #include "core/mem.h"
@@ -60,12 +61,26 @@ sq_deed_over(const struct sq_deed *d)
 	return sq_clock_ms() >= d->until_ms;
 }
 
-bool
-sq_deed_may(const struct sq_deed *d, const char *space)
+enum sq_deed_right
+sq_deed_may(const struct sq_deed *d, const char *space, struct sq_bytes object)
 {
 	if (d->space != NULL && strcmp(d->space, space) != 0)
-		return false;
-	return d->may == NULL || d->may(d->arg, space);
+		return SQ_DEED_FOREIGN;
+	return d->may == NULL ? SQ_DEED_MAY : d->may(d->arg, space, object);
+}
+
+enum sq_deed_right
+sq_deed_may_session(const struct sq_deed *d)
+{
+	struct sq_buf name = {0};
+	enum sq_deed_right right;
+
+	sq_buf_printf(&name, SQ_ACL_SESSION);
+	sq_key_encode(&name, &d->work.key); /* as rules have it, however it was written */
+	right = sq_deed_may(
+	    d, d->work.key.space, (struct sq_bytes){sq_buf_data(&name), sq_buf_len(&name)});
+	sq_buf_fini(&name);
+	return right;
 }
 
 /* Goes on once all of a slice is committed. */

@@ -19,7 +19,10 @@ struct sq_txn *sq_deed_txn(struct sq_deed *);
 struct sq_txn *sq_deed_split(struct sq_deed *);
 /* The slice is complete: its step runs again when all of it is committed. */
 void sq_deed_commit(struct sq_deed *);
-/* Whether the caller may do it in that space, which is the one it names, if it names one. */
-bool sq_deed_may(const struct sq_deed *, const char *space);
+/* Whether the caller may do it to what rules name so in that space, which is the one it names, if it
+ * names one. */
+enum sq_deed_right sq_deed_may(const struct sq_deed *, const char *space, struct sq_bytes object);
+/* The same of the session whose key the deed has, or of its queue. */
+enum sq_deed_right sq_deed_may_session(const struct sq_deed *);
 
 #endif

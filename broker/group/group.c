@@ -201,6 +201,21 @@ sq_group_find_shown(struct sq_broker *b, const char *shown, const size_t *at, si
 	return g;
 }
 
+struct sq_bytes
+sq_group_rule_name(const struct sq_group *g)
+{
+	static const char separator[] = {(char)SQ_SOURCE_SEPARATOR, '\0'};
+	const char *part = g->name, *end;
+
+	/* "share", space, "$share/NAME/FILTER", or "declared", space, workload, NAME */
+	for (unsigned n = g->cfg.share ? 2 : 3; n > 0; n--)
+		part = strpbrk(part, separator) + 1;
+	if (g->cfg.share)
+		part += strlen("$share/");
+	end = part + strcspn(part, g->cfg.share ? "/" : separator);
+	return (struct sq_bytes){(const unsigned char *)part, (size_t)(end - part)};
+}
+
 bool
 sq_group_there(struct sq_broker *b, const char *name)
 {

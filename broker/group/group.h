@@ -123,6 +123,9 @@ struct sq_group *sq_group_find(struct sq_broker *, const char *name);
  * has the places of the first 'n' that part it, and parts behind these are empty. */
 struct sq_group *
 sq_group_find_shown(struct sq_broker *, const char *shown, const size_t *at, size_t n);
+/* The name that rules of acl have for its queue: that of the share, or of what is declared.  Valid as
+ * long as the group, which is not of dead letters. */
+struct sq_bytes sq_group_rule_name(const struct sq_group *);
 /* Whether a group of that name exists. */
 bool sq_group_there(struct sq_broker *, const char *name);
 /* The group of that name, made if it is missing, with a reference and one more subscription.  An

@@ -344,14 +344,15 @@ http_say_status(const struct sq_http *h, long status, const char *path, struct s
 		return http_say_own(status, err);
 	if (status == 401) {
 		sq_buf_printf(err,
-		    "; give a token of an identity that may operate with --token-file FILE, or ask "
+		    "; give a token of an identity that may with --token-file FILE, or ask "
 		    "by 127.0.0.1 on the broker's machine or by kubectl port-forward");
 		return SQ_EDENIED;
 	}
 	if (status == 403) {
 		sq_buf_printf(err,
-		    "; the broker's acl lets an identity in by: {allow: [operate], identity: "
-		    "\"NAME\"}; one that may name any space by a rule with a space gives --space");
+		    "; the broker's acl lets an identity in by: {allow: [%s], identity: "
+		    "\"NAME\"}; one that may name any space by a rule with a space gives --space",
+		    strncmp(path, "/v1/do/", 7) == 0 ? "manage" : "operate");
 		return SQ_EDENIED;
 	}
 	if (status == 404) {

@@ -22,7 +22,7 @@ import {Poll, isPaused} from "./poll.js";
 import {go, read} from "./route.js";
 import {Slow} from "./slow.js";
 import {listed} from "./tables.js";
-import {tables as described} from "./view.js";
+import {rights} from "./view.js";
 
 const AWAY_MS = 4000;  /* until a broker that did not answer is asked again */
 const READY_EVERY = 3; /* samples of the metrics between two looks at /readyz */
@@ -40,6 +40,7 @@ class App {
 	#menu = new Menu(this.#fresh.node, () => this.#help());
 	#shown = null;  /* of tables.js; null: not known yet */
 	#names = null;  /* of the tables that may be seen */
+	#manage = false; /* deeds may be done */
 	#page = null;
 	#at = null;     /* its name */
 	#poll;
@@ -80,7 +81,8 @@ class App {
 
 	/* Which tables there are, for whoever looks. */
 	async #learn() {
-		const all = await described();
+		const {tables: all, manage} = await rights();
+		this.#manage = manage === true;
 		this.#names = new Set(all.map((t) => t.table));
 		this.#shown = listed(all);
 		this.#menu.show([{page: "overview", title: "Overview", jump: "o"}, {page: "slow", title: "Who is slow", jump: "w"},
@@ -170,7 +172,7 @@ class App {
 			return new Slow(this.#names);
 		const shown = this.#shown.find((s) => s.table === page);
 		if (shown !== undefined)
-			return new Browse(shown, this.#names, query, {again: () => this.#poll.now()});
+			return new Browse(shown, this.#names, query, this.#manage, {again: () => this.#poll.now()});
 		return new Overview(this.#names, this.#history);
 	}
 

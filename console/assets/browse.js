@@ -22,6 +22,7 @@ export class Browse {
 	everyMs = 3000;
 	#shown;
 	#tables;
+	#manage;
 	#user;
 	#query;
 	#after = [null]; /* cursors of the pages up to this one */
@@ -41,16 +42,18 @@ export class Browse {
 	#redrive = null;
 	#side = el("div", {class: "side"});
 
-	/* shown: of tables.js; tables: names of those that may be seen; user: {again()} */
-	constructor(shown, tables, query, user) {
+	/* shown: of tables.js; tables: names of those that may be seen; user: {again()};
+	 * manage: whether deeds may be done */
+	constructor(shown, tables, query, manage, user) {
 		this.#shown = shown;
 		this.#tables = tables;
+		this.#manage = manage;
 		this.#user = user;
 		this.#query = query;
 		this.#table = new Table(shown, {
 			open: (row) => this.#open(row),
 			sort: (sort) => this.#amend({sort}),
-			pick: shown.table === "dead-letters" ? () => this.#picked() : undefined,
+			pick: manage && shown.table === "dead-letters" ? () => this.#picked() : undefined,
 		});
 		this.#newer = el("button", {type: "button", on: {click: () => this.#turn(-1)}}, "Previous");
 		this.#older = el("button", {type: "button", on: {click: () => this.#turn(1)}}, "Next");
@@ -88,7 +91,7 @@ export class Browse {
 	}
 
 	#picking() {
-		if (this.#shown.table !== "dead-letters")
+		if (!this.#manage || this.#shown.table !== "dead-letters")
 			return [];
 		this.#redrive = el("button", {type: "button", class: "danger", disabled: true,
 			on: {click: () => this.#redrivePicked()}}, "Redrive…");
@@ -229,7 +232,7 @@ export class Browse {
 		} else if (this.#detail === null || this.#detail.key !== key) {
 			if (row === null)
 				return;
-			const deeds = (DEEDS[this.#shown.table] ?? []).map((deed) => ({...deed, run: (r) => this.#do(deed, r)}));
+			const deeds = (this.#manage ? DEEDS[this.#shown.table] ?? [] : []).map((deed) => ({...deed, run: (r) => this.#do(deed, r)}));
 			this.#detail = new Detail(this.#shown, row, this.#tables, deeds, {close: () => this.#close()});
 			this.#detail.key = key;
 			fill(this.#side, this.#detail.node);

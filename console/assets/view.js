@@ -3,9 +3,9 @@ import {get} from "./ask.js";
 
 const LOOKS = 8; /* pages of the broker's that one of ours takes at most */
 
-/* The tables that the caller may see: [{table, help, name, columns}]. */
-export async function tables() {
-	return (await get("v1/view")).tables;
+/* What the caller may: {tables: [{table, help, name, columns}], manage: whether deeds, too}. */
+export async function rights() {
+	return await get("v1/view");
 }
 
 function path(table, query) {

@@ -155,7 +155,7 @@ json.dump({"apiVersion": info["apiVersion"], "kind": "ExecCredential",
 async def test_a_broker_behind_the_proxy(env):
     issuer = Issuer(env.folder / "issuer")
     stack = await env.stack(sidecars=1, start=False, broker=issuer.config() | {
-        "acl": [{"allow": ["operate"], "identity": "kube:shop/ops"}]})
+        "acl": [{"allow": ["operate", "manage"], "identity": "kube:shop/ops"}]})
     stack.broker.tree["admin"]["listen"] = f"*:{stack.broker.admin_port}"
     await stack.start()
     token = env.folder / "broker-token"

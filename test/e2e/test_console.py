@@ -453,6 +453,13 @@ async def test_a_token_is_asked_for_and_forgotten(env):
         await page.named(["default~demo~c"])
         titles = await page.run("return [...document.querySelectorAll('#menu a')].map(a => a.dataset.page)")
         assert "queues" in titles and "links" not in titles, "links are for who may name any space"
+        await page.go("#sessions?only=default~demo~c", "Sessions")
+        await page.named(["default~demo~c"])
+        await page.browser.press("j", "Enter")
+        await page.shows("default~demo~c", ".detail")
+        assert await page.run("return document.querySelectorAll('button.danger').length") == 0, "it may only look"
+        await page.go("#dead-letters", "Dead letters")
+        assert await page.run("return document.querySelectorAll('button.danger').length") == 0
         kept = await page.run("return JSON.stringify([{...localStorage}, {...sessionStorage}, document.cookie,"
                               " location.href, document.documentElement.outerHTML])")
         assert token not in kept

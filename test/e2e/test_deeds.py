@@ -51,43 +51,59 @@ async def publish(client, topic, count, qos=1, props=None):
 
 async def test_who_may(env):
     issuer = Issuer(env.folder / "issuer")
-    deeds = ["sessions/remove", "queues/purge", "dead-letters/redrive"]
     stack = await env.stack(sidecars=1, start=False, broker=issuer.config() | {"acl": [
-        {"deny": ["operate"], "identity": "kube:default/watcher", "queues": deeds},
         {"allow": ["operate"], "identity": "kube:default/watcher"},
-        {"allow": ["operate"], "identity": "kube:default/ops"},
-        {"allow": ["operate"], "identity": "kube:shop/ops"},
-        {"allow": ["operate"], "identity": "kube:default/purger", "queues": ["queues/purge"]}]})
+        {"allow": ["operate", "manage"], "identity": "kube:default/ops"},
+        {"deny": ["manage"], "identity": "kube:default/ops", "queues": ["session:*~other"]},
+        {"allow": ["manage"], "identity": "kube:shop/ops"},
+        {"allow": ["manage"], "identity": "kube:default/letters", "queues": ["$dead", "jobs"]},
+        {"allow": ["manage"], "identity": "kube:default/purger", "queues": ["session:*~kept"]}]})
     stack.broker.tree["admin"]["listen"] = f"*:{stack.broker.admin_port}"
     await stack.start()
     await away(env, stack, ("t", 1))
+    await away(env, stack, ("$share/jobs/t", 1), client_id="other")
     client = await env.connect(stack.ports[0], "c")
     await publish(client, "t", 6)
 
-    def purge(**more):
-        return view.do(stack.broker, "queues/purge", {"queue": KEPT, "max": 1}, **more)
+    def purge(queue=KEPT, **more):
+        return view.do(stack.broker, "queues/purge", {"queue": queue, "max": 1}, **more)
 
     def token(account, space="default"):
         return {"headers": bearer(issuer.token(space, account)), "source": OTHER}
     assert purge(source=OTHER).status == 401
     assert purge(source=OTHER, headers=bearer("nonsense")).status == 401
-    assert purge(**token("nobody")).status == 403
-    assert purge(**token("watcher")).status == 403, "it may look"
+
+    def refused(answer, words):
+        assert answer.status == 403 and words in answer.detail, answer.text
+    for who in ("nobody", "watcher"):  # one of them may look
+        for queue in (KEPT, "none"):
+            refused(purge(queue, **token(who)), "may not manage anything in space default: no rule allows it")
     assert view.ask(stack.broker, "/queues", **token("watcher")).status == 200
     assert purge(**token("ops", "shop")).status == 404, "in its own space, where that is not"
-    assert view.do(stack.broker, "sessions/remove", {"session": KEPT}, **token("ops", "shop")).status == 403
-    assert view.do(stack.broker, "dead-letters/redrive", {"space": "default"},
-                   **token("ops", "shop")).status == 403
-    assert view.do(stack.broker, "sessions/remove", {"session": KEPT}, **token("purger")).status == 403
+    refused(view.do(stack.broker, "sessions/remove", {"session": KEPT}, **token("ops", "shop")),
+            f"may not manage session:{KEPT} in space default: it is another's space")
+    letters = {"space": "default"}
+    refused(view.do(stack.broker, "dead-letters/redrive", letters, **token("ops", "shop")), "it is another's space")
+    refused(view.do(stack.broker, "dead-letters/redrive", letters, **token("purger")),
+            "may not manage $dead in space default: acl[5] (line")
+    refused(view.do(stack.broker, "sessions/remove", {"session": "default~demo~other"}, **token("ops")),
+            "may not manage session:default~demo~other in space default: acl[2] (line")
+    refused(view.do(stack.broker, "sessions/remove", {"session": KEPT}, **token("letters")), f"session:{KEPT}")
+    refused(purge(**token("letters")), f"may not manage session:{KEPT} in space default: acl[4] (line")
+    refused(purge("share~default~$share/jobs/t", **token("purger")), "may not manage jobs in space default")
+    refused(view.ask(stack.broker, "/queues", **token("purger")), "may not operate queues in space default")
     assert await depth(stack, KEPT) == 6, "nothing is done so far"
     for allowed in ({}, token("ops"), token("purger")):
         answer = purge(**allowed)
         assert answer.status == 200 and answer.body["done"] == 1 and answer.body["more"], answer.text
     assert await depth(stack, KEPT) == 3
+    assert purge("share~default~$share/jobs/t", **token("letters")).body["done"] == 1
+    assert view.do(stack.broker, "dead-letters/redrive", letters, **token("letters")).body["done"] == 0
     log = stack.log(stack.broker)
     for who in ("loopback", "kube:default/ops", "kube:default/purger"):
         assert f"deed queues/purge {KEPT}: 1 so far, by {who}" in log, log
     assert (await do(stack, "queues/purge", {"queue": KEPT}))[0] == 3
+    assert (await do(stack, "queues/purge", {"queue": "share~default~$share/jobs/t"}))[0] == 5
 
 
 async def test_no_web_page_of_others_has_it_done(env):

@@ -215,6 +215,7 @@ async def test_who_may_look_on(env):
     stack = await env.stack(sidecars=1, start=False, broker=issuer.config() | {
         "acl": [{"allow": ["operate"], "identity": "kube:shop/ops"},
                 {"allow": ["operate"], "identity": "kube:shop/half", "queues": ["tap", "queues"]},
+                {"deny": ["subscribe"], "identity": "kube:shop/half", "topics": ["a/secret"]},
                 {"allow": ["operate"], "identity": "kube:shop/views", "queues": ["queues"]},
                 {"allow": ["operate"], "identity": "token:local", "queues": ["tap"]}]})
     stack.sidecars[0].tree["identity"]["space"] = "shop"
@@ -227,9 +228,14 @@ async def test_who_may_look_on(env):
     assert opens("till", space="shop")[0] == 403 and opens("views", space="shop")[0] == 403
     assert opens("ops", space="billing")[0] == 403, "a token's spaces are its own"
     status, problem = opens("ops")
-    assert status == 403 and "names a space" in problem["detail"], problem
+    assert status == 403 and "may not operate tap in all spaces" in problem["detail"], problem
+    # Payloads are for who may subscribe to what brings them.
     status, problem = opens("half", space="shop", payload=True)
-    assert status == 403 and "operate payloads" in problem["detail"], problem
+    assert status == 403 and "may not subscribe # in space shop: acl[2] (line" in problem["detail"], problem
+    status, problem = opens("half", space="shop", payload=True, filter="$tag/x/a/#")
+    assert status == 403 and "may not subscribe $tag/x/a/#" in problem["detail"], problem
+    few = opened(stack.broker, "a/+/b", headers=shop["half"], space="shop", payload=True)
+    assert ask(stack.broker, "DELETE", few, headers=shop["half"])[0] == 200
     tap = opened(stack.broker, "#", headers=shop["half"], space="shop")
     whole = opened(stack.broker, "#", headers=shop["ops"], space="shop", payload=True)
     pub = await env.connect(stack.ports[0], "pub")
@@ -243,14 +249,15 @@ async def test_who_may_look_on(env):
     seen = taken(stack.broker, tap, headers=shop["half"])["messages"]
     assert [(m["topic"], m["identity"]) for m in seen] == [("a", "kube:shop/till")] and "payload" not in seen[0]
     assert taken(stack.broker, whole, headers=shop["ops"])["messages"][0]["payload"] == "secret"
+    assert ask(stack.broker, "DELETE", whole, headers=shop["ops"])[0] == 200
     file = env.folder / "half"
     file.write_text(issuer.token("shop", "half"))
     command = Command(env, "--admin", f"127.0.0.1:{stack.broker.admin_port}", "--token-file", file)
     running = await command.start("tail", "a", "--space", "shop", "--count", 1)
-    await is_open(stack, 3)
+    await is_open(stack, 4)
     await pub.publish("a", "again", 1)
     assert "shop a  qos 1" in (await command.end(running))[0]
-    _, error = await command.run("tail", "a", "--space", "shop", "--payload", code=1)
-    assert "403" in error and "operate payloads" in error, error
+    _, error = await command.run("tail", "a/#", "--space", "shop", "--payload", code=1)
+    assert "403" in error and "may not subscribe a/#" in error, error
     log = stack.log(stack.broker)
     assert "tap opened by kube:shop/ops: #, of space shop, with payloads" in log and "secret" not in log

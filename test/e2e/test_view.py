@@ -224,7 +224,7 @@ def bearer(token):
 async def test_who_may_see_it(env):
     issuer = Issuer(env.folder / "issuer")
     stack = await env.stack(sidecars=1, start=False, broker=issuer.config() | {
-        "acl": [{"allow": ["operate"], "identity": "kube:shop/ops"},
+        "acl": [{"allow": ["operate", "manage"], "identity": "kube:shop/ops"},
                 {"allow": ["operate"], "identity": "token:local", "space": "default"},
                 {"allow": ["operate"], "identity": "kube:shop/half", "queues": ["queues"]}]})
     stack.broker.tree["admin"]["listen"] = f"*:{stack.broker.admin_port}"
@@ -265,6 +265,13 @@ async def test_who_may_see_it(env):
     assert status(headers=bearer(half)) == 403
     listed = view.ask(stack.broker, headers=bearer(half)).body["tables"]
     assert [t["table"] for t in listed] == ["queues"]
+    answer = view.ask(stack.broker, "/sessions", headers=bearer(half))
+    assert "may not operate sessions in space shop: acl[2] (line" in answer.detail, answer.text
+    # Deeds are another right.
+    managers = {half: False, ops: True, local: False}
+    for who, manages in managers.items():
+        assert view.ask(stack.broker, headers=bearer(who)).body["manage"] == manages, who
+    assert view.ask(stack.broker).body["manage"]
     # The other three ask for nothing.
     assert stack.broker.get("/livez")[0] == stack.broker.get("/metrics")[0] == 200
     for secret in (ops, other, local.strip(), "nonsense"):

@@ -139,14 +139,37 @@ Test(acl, decides_by_deny_then_allow_then_what_is_listed_then_the_default)
 	static const char free_text[] = "no rule speaks of it, and acl-default is allow";
 	static const char shut_text[] = "no rule speaks of it, and acl-default is deny";
 	static const char none[] = "no rule allows it, and nobody may operate without one";
+	static const char no_manage[] = "no rule allows it, and nobody may manage without one";
 	static const char denied[] = "acl[0] (line 10) denies it";
 	static const char allowed[] = "acl[0] (line 10) allows it";
 	static const char listed[] =
 	    "acl[0] (line 10) lists what it may publish, and that is not listed";
 	const struct row rows[] = {
 	    {{{0}}, false, "publish", "a/b", true, free_text},
-	    {{{0}}, false, "manage", "x", true, free_text},
-	    /* To operate wants a rule, whatever the default. */
+	    {{{0}}, false, "consume", "x", true, free_text},
+	    /* To manage, push and operate want a rule, whatever the default, and none of them brings
+	     * another. */
+	    {{{0}}, false, "manage", "x", false, no_manage},
+	    {{{0}}, true, "manage", "x", false, no_manage},
+	    {{{0}}, false, "push", "x", false,
+		"no rule allows it, and nobody may push without one"},
+	    {{W("allow operate", NULL)}, false, "manage", "x", false, no_manage},
+	    {{W("allow operate", "queues/purge payloads")}, false, "manage", "x", false, no_manage},
+	    {{W("allow operate", NULL)}, true, "subscribe", "x", false, shut_text},
+	    {{W("allow operate", NULL)}, true, "consume", "x", false, shut_text},
+	    {{W("allow consume", NULL)}, false, "manage", "x", false, no_manage},
+	    {{W("allow manage", NULL)}, false, "manage", "session:shop~w~c", true, allowed},
+	    {{W("allow manage", NULL)}, false, "operate", "x", false, none},
+	    {{W("allow manage", NULL)}, true, "consume", "x", false, shut_text},
+	    {{W("allow manage", "jobs-* $dead")}, false, "manage", "jobs-1", true, allowed},
+	    {{W("allow manage", "jobs-* $dead")}, false, "manage", "$dead", true, allowed},
+	    {{W("allow manage", "jobs-* $dead")}, false, "manage", "session:shop~w~jobs-1", false,
+		"acl[0] (line 10) lists what it may manage, and that is not listed"},
+	    {{W("deny manage", "session:*"), W("allow manage", NULL)}, false, "manage",
+		"session:shop~w~c", false, denied},
+	    {{W("deny manage", "session:*"), W("allow manage", NULL)}, false, "manage", "jobs",
+		true, "acl[1] (line 11) allows it"},
+	    {{W("deny manage", NULL)}, false, "manage", "jobs", false, denied},
 	    {{{0}}, false, "operate", "x", false, none},
 	    {{{0}}, true, "operate", "x", false, none},
 	    {{W("allow consume", "x")}, false, "operate", "x", false, none},
@@ -341,6 +364,69 @@ Test(acl, placeholders_in_names_of_queues_are_no_patterns)
 	sq_acl_unref(&acl);
 }
 
+/* ---- all spaces ---- */
+
+Test(acl, of_all_spaces_any_space_denies_and_none_alone_allows)
+{
+	static const struct {
+		struct written rules[3];
+		const char *verb, *object;
+		bool allowed;
+	} rows[] = {
+	    {{W("allow operate", NULL)}, "operate", "tap", true},
+	    {{{"allow operate", NULL, NULL, "shop"}}, "operate", "tap", false},
+	    {{W("allow operate", NULL), {"deny operate", NULL, NULL, "vault"}}, "operate", "tap",
+		false},
+	    {{W("allow operate", NULL), {"deny operate", "links", NULL, "vault"}}, "operate", "tap",
+		true},
+	    {{{0}}, "subscribe", "#", true},
+	    {{{"deny subscribe", "a/#", NULL, "vault"}}, "subscribe", "#", false},
+	    {{{"deny subscribe", "a/#", NULL, "vault"}}, "subscribe", "b", true},
+	    {{{"deny subscribe", "a/#", "token:*", "vault"}}, "subscribe", "#", true},
+	    {{W("deny subscribe", "{space}/#")}, "subscribe", "b", false},
+	    {{W("allow subscribe", "{space}/#")}, "subscribe", "b", false},
+	    /* What one space lists is all that may be done there. */
+	    {{{"allow subscribe", "b", NULL, "vault"}}, "subscribe", "b", false},
+	    {{W("allow subscribe", "b"), {"allow subscribe", "c", NULL, "vault"}}, "subscribe", "b",
+		true},
+	};
+	const struct sq_acl_who all = {"kube:shop/orders", "", NULL, true};
+
+	for (size_t i = 0; i < SQ_ARRAY_LEN(rows); i++) {
+		size_t n = 0;
+		struct sq_acl *acl;
+		char by[256];
+
+		while (rows[i].rules[n].what != NULL)
+			n++;
+		acl = good(rows[i].rules, n, false);
+		cr_expect_eq(asks(acl, &all, rows[i].verb, rows[i].object, by, sizeof by),
+		    rows[i].allowed, "%zu: %s", i, by);
+		sq_acl_unref(&acl);
+	}
+}
+
+Test(acl, who_may_manage_something_is_known_without_its_name)
+{
+	const struct written w[] = {
+	    {"allow manage", "jobs", "token:*", "shop"}, W("deny manage", "session:*")};
+	struct sq_acl *acl = good(w, 2, false);
+	struct sq_acl_who who = {"token:t", "", "shop", true};
+	const char *const spaces[] = {"shop", "other", NULL};
+
+	for (size_t i = 0; i < SQ_ARRAY_LEN(spaces); i++) {
+		struct sq_acl_subject *s;
+
+		who.space = spaces[i];
+		s = sq_acl_subject_new(acl, &who);
+		cr_expect_eq(sq_acl_has(s, SQ_ACL_MANAGE), i != 1, "%zu", i);
+		sq_acl_subject_free(&s);
+	}
+	who.own = false;
+	cr_expect_not(sq_acl_has(NULL, SQ_ACL_MANAGE));
+	sq_acl_unref(&acl);
+}
+
 /* ---- subjects ---- */
 
 Test(acl, who_is_denied_nothing_is_asked_nothing)
@@ -440,7 +526,7 @@ Test(acl, mistakes_are_named_with_their_place)
 		"broker.yaml:10: acl[0]: needs allow or deny, one of them, with verbs"},
 	    {W("allow publsh", NULL),
 		"broker.yaml:10: acl[0].allow: \"publsh\" is no verb; they are publish, subscribe, "
-		"consume, manage and operate"},
+		"consume, manage, push and operate"},
 	    {W("deny publish", "a/#/b"),
 		"broker.yaml:10: acl[0].topics: \"a/#/b\": # must be the last character"},
 	    {W("deny publish", "$share/g/a"),
@@ -458,8 +544,8 @@ Test(acl, mistakes_are_named_with_their_place)
 		"and "
 		"{client}"},
 	    {W("deny publish,consume", "a"),
-		"broker.yaml:10: acl[0].topics: consume, manage and operate have queues, not "
-		"topics"},
+		"broker.yaml:10: acl[0].topics: consume, manage, push and operate have "
+		"queues, not topics"},
 	    {{.what = "deny publish", .objects = "a", .identity = "tokn:*"},
 		"broker.yaml:10: acl[0].identity: \"tokn:*\" fits nobody; identities are "
 		"token:NAME, "

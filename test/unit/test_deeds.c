@@ -15,7 +15,9 @@
 static struct world w;
 static struct peer pub, sub;
 static bool done;
-static const char *only; /* the space that the caller may operate; NULL: any */
+static const char *only; /* the space that the caller may name; NULL: any */
+static const char *but;  /* what it may not manage there; NULL: nothing */
+static char asked[256];  /* what it was asked for last, as rules name it */
 
 static void
 setup(void)
@@ -30,6 +32,7 @@ setup(void)
 	peer_connect(&pub);
 	peer_connect(&sub);
 	only = NULL;
+	but = NULL;
 }
 
 static void
@@ -48,11 +51,14 @@ deed_done(struct sq_deed *d)
 	done = true;
 }
 
-static bool
-deed_may(void *arg, const char *space)
+static enum sq_deed_right
+deed_may(void *arg, const char *space, struct sq_bytes object)
 {
 	(void)arg;
-	return only == NULL || strcmp(only, space) == 0;
+	snprintf(asked, sizeof asked, "%s %.*s", space, (int)object.len, (const char *)object.p);
+	if (only != NULL && strcmp(only, space) != 0)
+		return SQ_DEED_FOREIGN;
+	return but != NULL && strcmp(but, asked) == 0 ? SQ_DEED_MAY_NOT : SQ_DEED_MAY;
 }
 
 /* Has it done, and returns how it ended. */
@@ -478,4 +484,35 @@ Test(deeds, letters_of_another_space_are_not_redriven)
 	d = (struct sq_deed){.kind = SQ_DEED_REDRIVE, .name = "dead-others~s", .space = "other"};
 	cr_assert_eq(deed(&d), SQ_DEED_DENIED);
 	cr_assert_eq(redrive((struct sq_deed){.name = "dead-others~s", .space = "s"}).n, 1);
+}
+
+/* ---- rules ---- */
+
+Test(deeds, rules_know_each_thing_by_one_name)
+{
+	static const struct {
+		enum sq_deed_kind kind;
+		const char *name, *space, *rule;
+	} rows[] = {
+	    {SQ_DEED_PURGE, QUEUE, NULL, "s g"},
+	    {SQ_DEED_PURGE, "share~s~$share/a~b/t", NULL, "s a~b"},
+	    {SQ_DEED_PURGE, "dead-others~s", NULL, "s $dead"},
+	    {SQ_DEED_PURGE, "s~w~subscriber", NULL, "s session:s~w~subscriber"},
+	    {SQ_DEED_REDRIVE, NULL, "s", "s $dead"},
+	    {SQ_DEED_REDRIVE, "dead-others~s", NULL, "s $dead"},
+	    {SQ_DEED_REMOVE, "s~w~subscriber", NULL, "s session:s~w~subscriber"},
+	};
+
+	letters(1, false);
+	cr_assert_eq(peer_subscribe(&sub, "$share/a~b/t", 1), 1);
+	for (size_t i = 0; i < SQ_ARRAY_LEN(rows); i++) {
+		struct sq_deed d = {
+		    .kind = rows[i].kind, .name = rows[i].name, .space = rows[i].space};
+
+		but = rows[i].rule;
+		cr_expect_eq(deed(&d), SQ_DEED_DENIED, "%zu: %s", i, asked);
+		cr_expect_str_eq(asked, rows[i].rule, "%zu", i);
+	}
+	but = NULL;
+	cr_expect_eq(removes("s~w~subscriber", false), SQ_DEED_DONE, "it was there all the time");
 }

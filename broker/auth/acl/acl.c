@@ -12,13 +12,15 @@ enum { SHOWN_MAX = 64 }; /* bytes of a text from outside in an error */
 
 static const struct {
 	const char *name;
-	bool topics;
+	bool topics; /* its objects are these; else queues */
+	bool given;  /* nobody has it without a rule */
 } verbs[] = {
-    [SQ_ACL_PUBLISH] = {"publish", true},
-    [SQ_ACL_SUBSCRIBE] = {"subscribe", true},
-    [SQ_ACL_CONSUME] = {"consume", false},
-    [SQ_ACL_MANAGE] = {"manage", false},
-    [SQ_ACL_OPERATE] = {"operate", false},
+    [SQ_ACL_PUBLISH] = {"publish", true, false},
+    [SQ_ACL_SUBSCRIBE] = {"subscribe", true, false},
+    [SQ_ACL_CONSUME] = {"consume", false, false},
+    [SQ_ACL_MANAGE] = {"manage", false, true},
+    [SQ_ACL_PUSH] = {"push", false, true},
+    [SQ_ACL_OPERATE] = {"operate", false, true},
 };
 
 const char *
@@ -41,6 +43,12 @@ bool
 sq_acl_verb_has_topics(enum sq_acl_verb verb)
 {
 	return verbs[verb].topics;
+}
+
+bool
+sq_acl_verb_is_given(enum sq_acl_verb verb)
+{
+	return verbs[verb].given;
 }
 
 /* Begins the line on rule 'i'. */
@@ -68,9 +76,7 @@ acl_verbs(const struct sq_acl_rule *r, size_t i, unsigned *out, struct sq_buf *e
 
 		if (verb == SQ_ACL_VERBS) {
 			acl_wrong(err, r, i, key);
-			sq_buf_printf(err,
-			    "\"%.*s\" is no verb; they are publish, subscribe, consume, manage and "
-			    "operate",
+			sq_buf_printf(err, "\"%.*s\" is no verb; they are " SQ_ACL_VERB_NAMES,
 			    SHOWN_MAX, names->v[k]);
 			return SQ_EINVAL;
 		}
@@ -98,7 +104,7 @@ acl_kinds(const struct sq_acl_rule *r, size_t i, unsigned bits, struct sq_buf *e
 
 	if (r->topics.n > 0 && of_queues != 0 && r->queues.n == 0) {
 		acl_wrong(err, r, i, "topics");
-		sq_buf_printf(err, "consume, manage and operate have queues, not topics");
+		sq_buf_printf(err, "consume, manage, push and operate have queues, not topics");
 		return SQ_EINVAL;
 	}
 	if (r->queues.n > 0 && of_topics != 0 && r->topics.n == 0) {

@@ -24,7 +24,8 @@
  *      subscribe, one of its filters covers the requested one.
  *   4. An allow rule of that verb for that subject that does not hit: denied.  A subject with
  *      rules that list objects may do what is listed, verb by verb.
- *   5. "acl-default": allow (the default) or deny.  To operate: deny.
+ *   5. To manage, push or operate: denied.
+ *   6. "acl-default": allow (the default) or deny.
  *
  * Objects of the verbs:
  *   publish    The topic, when a message is admitted.  A delayed one is not checked again when it
@@ -35,8 +36,10 @@
  *              $dead/ are also denied by rules that deny the topics behind it.
  *   consume    In addition to subscribe: the queue of $share/NAME, of a declared group, and
  *              "$dead".
- *   manage     A queue's name; not used yet.
- *   operate    The name of a table of the broker's view, "tap", or "payloads" (docs/view.md).
+ *   manage     The same names; "pod:NAME" of what a pod has for itself, and "session:KEY" of a
+ *              session and its own queue.
+ *   push       A queue's name; not used yet.
+ *   operate    The name of a table of the broker's view, "backlog" or "tap" (docs/view.md).
  * No rule allows a publish to $SYS, $dead, $share, $tag or $queue.
  *
  * Placeholders {space}, {identity} and {client} fill a part of one level, never more:
@@ -60,18 +63,26 @@ enum sq_acl_verb {
 	SQ_ACL_SUBSCRIBE,
 	SQ_ACL_CONSUME,
 	SQ_ACL_MANAGE,
+	SQ_ACL_PUSH,
 	SQ_ACL_OPERATE,
 	SQ_ACL_VERBS,
 };
 
-/* The queue that rules name for a consumer of dead letters. */
+/* For people. */
+#define SQ_ACL_VERB_NAMES "publish, subscribe, consume, manage, push and operate"
+
+/* The queue that rules name for dead letters. */
 #define SQ_ACL_DEAD_QUEUE "$dead"
+/* Before a session's key, where rules name it. */
+#define SQ_ACL_SESSION "session:"
 
 const char *sq_acl_verb_name(enum sq_acl_verb);
 /* The verb of a name; SQ_ACL_VERBS: none. */
 enum sq_acl_verb sq_acl_verb_of(const char *name);
 /* Whether the verb's objects are topics and filters; else queues. */
 bool sq_acl_verb_has_topics(enum sq_acl_verb);
+/* Whether nobody may without a rule that allows it, whatever the default is. */
+bool sq_acl_verb_is_given(enum sq_acl_verb);
 
 /* A rule as written. */
 struct sq_acl_rule {
@@ -96,8 +107,10 @@ size_t sq_acl_rules(const struct sq_acl *);
 struct sq_acl_who {
 	const char *identity; /* its name; empty or NULL: no credential was needed */
 	const char *client;   /* client id */
-	const char *space;    /* of the request */
-	bool own;             /* the identity may name that space */
+	/* Of the request; NULL: of all spaces, where a deny rule of any space counts, and an allow
+	 * rule of all spaces alone. */
+	const char *space;
+	bool own; /* the identity may name that space */
 };
 
 enum sq_acl_basis {
@@ -121,8 +134,8 @@ struct sq_acl_verdict {
  * client, "acl[2] (line 12)". */
 void sq_acl_verdict_print(const struct sq_acl_verdict *, bool files, struct sq_buf *out);
 
-/* The rules for one client, with a reference to all rules.  NULL: nothing but to operate is denied
- * to the client, so nothing else need be checked.  Thread: one at a time. */
+/* The rules for one client, with a reference to all rules.  NULL: nothing is denied to the client but
+ * the verbs that nobody has without a rule, so nothing else need be checked.  Thread: one at a time. */
 struct sq_acl_subject *sq_acl_subject_new(struct sq_acl *, const struct sq_acl_who *);
 void sq_acl_subject_free(struct sq_acl_subject **);
 
@@ -136,5 +149,7 @@ bool sq_acl_may_subscribe(struct sq_acl_subject *, const struct sq_topic_filter 
 /* Whether the subject may do any verb; 'object' is a topic, a plain filter or a queue's name. */
 bool sq_acl_may(
     struct sq_acl_subject *, enum sq_acl_verb, struct sq_bytes object, struct sq_acl_verdict *why);
+/* Whether some rule allows the subject some of a verb that nobody has without one. */
+bool sq_acl_has(const struct sq_acl_subject *, enum sq_acl_verb);
 
 #endif

@@ -49,13 +49,20 @@ subject_add(struct subject_list *l, struct subject_entry e)
 	l->v[l->n++] = e;
 }
 
-/* Adds the filter or pattern for this client; what can't be filled in hits nothing. */
+/* Adds the filter or pattern for this client; what can't be filled in hits nothing.  Of all spaces,
+ * what has their names in it is denied as a whole, and allowed not at all. */
 static void
-subject_add_text(
-    struct subject_list *l, size_t rule, const char *text, bool topic, const struct sq_acl_who *who)
+subject_add_text(struct subject_list *l, size_t rule, bool deny, const char *text, bool topic,
+    const struct sq_acl_who *who)
 {
 	struct subject_entry e = {text, strlen(text), rule, false};
 	struct sq_buf filled = {0};
+
+	if (who->space == NULL && strstr(text, "{space}") != NULL) {
+		if (deny)
+			subject_add(l, (struct subject_entry){.rule = rule});
+		return;
+	}
 
 	if (sq_acl_has_places(text)) {
 		if (sq_acl_fill(&filled, text, topic, who) == SQ_OK) {
@@ -70,8 +77,9 @@ subject_add_text(
 	subject_add(l, e);
 }
 
+/* 'hits': the rule is about the space, too; else it is known that it lists something. */
 static void
-subject_add_rule(struct sq_acl_subject *s, size_t i, const struct sq_acl_who *who)
+subject_add_rule(struct sq_acl_subject *s, size_t i, bool hits, const struct sq_acl_who *who)
 {
 	const struct sq_acl_checked *r = &s->acl->rules[i];
 
@@ -87,9 +95,9 @@ subject_add_rule(struct sq_acl_subject *s, size_t i, const struct sq_acl_who *wh
 			v->listed = true;
 			v->by = i;
 		}
-		for (size_t k = 0; k < texts->n; k++)
-			subject_add_text(l, i, texts->v[k], topic, who);
-		if (texts->n == 0)
+		for (size_t k = 0; k < texts->n && hits; k++)
+			subject_add_text(l, i, r->deny, texts->v[k], topic, who);
+		if (texts->n == 0 && hits)
 			subject_add(l, (struct subject_entry){.rule = i});
 	}
 }
@@ -98,7 +106,15 @@ static bool
 subject_is(const struct sq_acl_checked *r, const struct sq_acl_who *who)
 {
 	return sq_glob_match(r->identity, who->identity != NULL ? who->identity : "") &&
-	    sq_glob_match(r->space, who->space);
+	    (who->space == NULL || sq_glob_match(r->space, who->space));
+}
+
+/* Whether a rule that is about the client decides in what is asked for: of all spaces, one that
+ * allows something in some of them does not. */
+static bool
+subject_is_hit(const struct sq_acl_checked *r, const struct sq_acl_who *who)
+{
+	return who->space != NULL || r->deny || sq_glob_match(r->space, "");
 }
 
 /* Whether nothing is denied to it. */
@@ -123,7 +139,7 @@ subject_make(struct sq_acl *acl, const struct sq_acl_who *who)
 	s->own = who->own;
 	for (size_t i = 0; i < acl->n; i++) {
 		if (subject_is(&acl->rules[i], who))
-			subject_add_rule(s, i, who);
+			subject_add_rule(s, i, subject_is_hit(&acl->rules[i], who), who);
 	}
 	return s;
 }
@@ -234,7 +250,7 @@ subject_judge(
 		return subject_by(s, true, SQ_ACL_BY_RULE, hit->rule);
 	if (v->listed)
 		return subject_by(s, false, SQ_ACL_BY_LIST, v->by);
-	if (verb == SQ_ACL_OPERATE)
+	if (sq_acl_verb_is_given(verb))
 		return (struct sq_acl_verdict){.basis = SQ_ACL_BY_NONE};
 	return (struct sq_acl_verdict){
 	    .allowed = !s->acl->default_deny, .basis = SQ_ACL_BY_DEFAULT};
@@ -246,7 +262,7 @@ sq_acl_may(struct sq_acl_subject *s, enum sq_acl_verb verb, struct sq_bytes obje
 {
 	char *name;
 
-	*why = verb == SQ_ACL_OPERATE
+	*why = sq_acl_verb_is_given(verb)
 	    ? (struct sq_acl_verdict){.basis = SQ_ACL_BY_NONE}
 	    : (struct sq_acl_verdict){.allowed = true, .basis = SQ_ACL_BY_DEFAULT};
 	if (s != NULL) {
@@ -256,6 +272,12 @@ sq_acl_may(struct sq_acl_subject *s, enum sq_acl_verb verb, struct sq_bytes obje
 	}
 	why->verb = verb;
 	return why->allowed;
+}
+
+bool
+sq_acl_has(const struct sq_acl_subject *s, enum sq_acl_verb verb)
+{
+	return s != NULL && s->own && s->verbs[verb].listed;
 }
 
 /* Where the topic is remembered, or would be. */

@@ -5,7 +5,10 @@
 
 #include "broker/auth/identity/identity.h"
 #include "core/mem.h"
+#include "core/utf8.h"
 #include "web/admin_ask.h"
+
+enum { SHOWN_MAX = 256 }; /* bytes of a name in a refusal */
 
 /* Whether 'host' is 'name', maybe with a port. */
 static bool
@@ -35,21 +38,53 @@ sq_access_local(const struct sq_admin_ask *ask, const char **why)
 	return 403;
 }
 
-/* Whether the identity has that space, and a rule lets it operate what it asks for there. */
-static bool
-access_judge(const struct sq_access *a, const char *space)
+bool
+sq_access_has_space(const struct sq_access *a, const char *space)
 {
-	struct sq_acl_who who = {
-	    .identity = a->who->name, .client = "", .space = space, .own = true};
-	struct sq_acl_subject *subject;
-	struct sq_acl_verdict why;
-	bool may;
+	return a->acl == NULL || sq_identity_has_space(a->who, space);
+}
 
-	/* What has no space concerns all of them. */
-	if (space[0] == '\0' ? a->who->n_spaces > 0 : !sq_identity_has_space(a->who, space))
-		return false;
-	subject = sq_acl_subject_new(a->acl, &who);
-	may = sq_acl_may(subject, SQ_ACL_OPERATE, sq_bytes_of(a->what), &why);
+/* The caller's rules in that space, or in all (NULL). */
+static struct sq_acl_subject *
+access_subject(const struct sq_access *a, const char *space)
+{
+	const struct sq_acl_who who = {.identity = a->who->name,
+	    .client = "",
+	    .space = space,
+	    .own = space == NULL ? a->who->n_spaces == 0 : sq_access_has_space(a, space)};
+
+	return sq_acl_subject_new(a->acl, &who);
+}
+
+static void
+access_deny(
+    struct sq_access *a, const struct sq_acl_verdict *v, struct sq_bytes object, const char *space)
+{
+	struct sq_buf *out = &a->denied;
+
+	sq_buf_drain(out, sq_buf_len(out));
+	sq_buf_printf(out, "this identity may not %s %.*s in %s%.*s: ", sq_acl_verb_name(v->verb),
+	    (int)sq_utf8_cut((const char *)object.p, object.len, SHOWN_MAX), (const char *)object.p,
+	    space != NULL ? "space " : "all spaces",
+	    space != NULL ? (int)sq_utf8_cut(space, strlen(space), SHOWN_MAX) : 0,
+	    space != NULL ? space : "");
+	if (space == NULL && v->basis == SQ_ACL_BY_SPACE)
+		sq_buf_printf(out, "it has spaces of its own, one of which is to be named");
+	else
+		sq_acl_verdict_print(v, false, out);
+	sq_buf_u8(out, '\0');
+}
+
+/* Whether the caller may that verb in that space, or in all (NULL). */
+static bool
+access_judge(struct sq_access *a, enum sq_acl_verb verb, struct sq_bytes object, const char *space)
+{
+	struct sq_acl_subject *subject = access_subject(a, space);
+	struct sq_acl_verdict why;
+	bool may = sq_acl_may(subject, verb, object, &why);
+
+	if (!may)
+		access_deny(a, &why, object, space);
 	sq_acl_subject_free(&subject);
 	return may;
 }
@@ -64,7 +99,9 @@ sq_access_space(void *arg, const char *space)
 	if (a->space == NULL || strcmp(a->space, space) != 0) {
 		free(a->space);
 		a->space = sq_xstrdup(space);
-		a->may = access_judge(a, space);
+		/* What has no space concerns all of them. */
+		a->may = access_judge(
+		    a, SQ_ACL_OPERATE, sq_bytes_of(a->what), space[0] != '\0' ? space : NULL);
 	}
 	return a->may;
 }
@@ -79,15 +116,72 @@ sq_access_may(struct sq_access *a, const char *what, bool whole, const char *spa
 		a->space = NULL;
 	}
 	a->what = what;
-	if (whole)
-		return a->who->n_spaces == 0 && sq_access_space(a, "");
-	if (space != NULL || a->who->n_spaces == 0)
-		return sq_access_space(a, space != NULL ? space : "");
+	if (whole || (space == NULL && a->who->n_spaces == 0))
+		return sq_access_space(a, "");
+	if (space != NULL)
+		return sq_access_space(a, space);
 	for (size_t i = 0; i < a->who->n_spaces; i++) {
 		if (sq_access_space(a, a->who->spaces[i]))
 			return true;
 	}
 	return false;
+}
+
+bool
+sq_access_may_manage(struct sq_access *a, struct sq_bytes object, const char *space)
+{
+	return a->acl == NULL || access_judge(a, SQ_ACL_MANAGE, object, space);
+}
+
+/* Whether some rule lets the caller manage something in that space, or in all (NULL). */
+static bool
+access_manages(const struct sq_access *a, const char *space)
+{
+	struct sq_acl_subject *subject = access_subject(a, space);
+	bool has = sq_acl_has(subject, SQ_ACL_MANAGE);
+
+	sq_acl_subject_free(&subject);
+	return has;
+}
+
+bool
+sq_access_manages(struct sq_access *a, const char *space)
+{
+	if (a->acl == NULL)
+		return true;
+	if (space == NULL) {
+		for (size_t i = 0; i < a->who->n_spaces; i++) {
+			space = a->who->spaces[i];
+			if (access_manages(a, space))
+				return true;
+		}
+	}
+	return access_manages(a, space) ||
+	    access_judge(a, SQ_ACL_MANAGE, sq_bytes_of("anything"), space);
+}
+
+bool
+sq_access_may_read(struct sq_access *a, const char *filter, const char *space)
+{
+	struct sq_acl_subject *subject;
+	struct sq_topic_filter f;
+	struct sq_acl_verdict why;
+	bool may;
+
+	if (a->acl == NULL || sq_topic_filter_parse(sq_bytes_of(filter), &f, NULL) != SQ_OK)
+		return a->acl == NULL;
+	subject = access_subject(a, space);
+	may = sq_acl_may_subscribe(subject, &f, (struct sq_bytes){0}, &why);
+	if (!may)
+		access_deny(a, &why, sq_bytes_of(filter), space);
+	sq_acl_subject_free(&subject);
+	return may;
+}
+
+const char *
+sq_access_denied(const struct sq_access *a)
+{
+	return sq_buf_len(&a->denied) > 0 ? (const char *)sq_buf_data(&a->denied) : "";
 }
 
 const char *
@@ -102,4 +196,5 @@ sq_access_fini(struct sq_access *a)
 	sq_acl_unref(&a->acl);
 	free(a->space);
 	a->space = NULL;
+	sq_buf_fini(&a->denied);
 }

@@ -70,14 +70,14 @@ deed_done(struct sq_deed *d)
 {
 	struct deed_ask *a = SQ_CONTAINER_OF(d, struct deed_ask, deed);
 	struct sq_admin_answer answer = {0};
-	const char *why;
+	const char *why, *denied = sq_access_denied(&a->caller.access);
 	unsigned status = sq_deed_answer_status(d, &why);
 
 	if (d->kind == SQ_DEED_REDRIVE)
 		sq_deed_gate_end(&a->pages->redrives, d->until_ms - TIME_MS, d->n);
 	atomic_fetch_sub(&a->pages->running, 1);
 	if (status != 200) {
-		deed_refuse(a, status, why);
+		deed_refuse(a, status, status == 403 && denied[0] != '\0' ? denied : why);
 		return;
 	}
 	deed_log(a);
@@ -96,6 +96,15 @@ deed_space(const struct sq_deed *d)
 	if (d->name != NULL)
 		(void)sq_deed_dead_name(d->name, &space);
 	return space != NULL ? space : "";
+}
+
+/* On a worker. */
+static enum sq_deed_right
+deed_may(void *arg, const char *space, struct sq_bytes object)
+{
+	if (sq_access_may_manage(arg, object, space))
+		return SQ_DEED_MAY;
+	return sq_access_has_space(arg, space) ? SQ_DEED_MAY_NOT : SQ_DEED_FOREIGN;
 }
 
 static void
@@ -124,7 +133,7 @@ deed_begin(struct deed_ask *a)
 	if (d->kind == SQ_DEED_REDRIVE && d->most > SQ_DEED_GATE_RATE)
 		d->most = SQ_DEED_GATE_RATE;
 	d->until_ms = sq_clock_ms() + TIME_MS;
-	d->may = sq_access_space;
+	d->may = deed_may;
 	d->arg = &a->caller.access;
 	d->done = deed_done;
 	sq_deed_ask(a->caller.broker, d);
@@ -145,9 +154,8 @@ deed_judged(struct sq_caller *c)
 	sq_buf_u8(&why, '\0');
 	if (status != 200)
 		deed_refuse(a, status, (const char *)sq_buf_data(&why));
-	else if (!sq_access_may(&c->access, a->request.what, false, a->deed.space) &&
-	    (a->deed.space != NULL || c->access.who->n_spaces > 0))
-		deed_refuse(a, 403, "no rule of acl lets this identity do that");
+	else if (!sq_access_manages(&c->access, a->deed.space))
+		deed_refuse(a, 403, sq_access_denied(&c->access));
 	else
 		deed_begin(a);
 	sq_buf_fini(&why);

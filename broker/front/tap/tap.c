@@ -18,8 +18,8 @@
 
 enum { TAP_ID_DIGITS = 16, TAP_ANSWER_BYTES = 256 << 10 /* of messages in an answer */ };
 
-/* What rules of acl know the two by. */
-static const char operate_tap[] = "tap", operate_payloads[] = "payloads";
+/* What rules of acl know it by. */
+static const char operate_tap[] = "tap";
 
 struct sq_tap_pages {
 	struct sq_admin_pages admin;
@@ -51,20 +51,12 @@ static bool
 tap_may(struct tap_ask *a, const struct sq_tap_cfg *cfg)
 {
 	struct sq_access *access = &a->caller.access;
-	bool whole = cfg->space == NULL;
 
-	if (!sq_access_may(access, operate_tap, whole, cfg->space)) {
-		tap_refuse(a, 403,
-		    whole ? "no rule of acl lets this identity operate tap in all spaces; one "
-			    "that may in some names a space"
-			  : "no rule of acl lets this identity operate tap in that space");
-		return false;
-	}
-	if (cfg->payloads && !sq_access_may(access, operate_payloads, whole, cfg->space)) {
-		tap_refuse(a, 403, "no rule of acl lets this identity operate payloads there");
-		return false;
-	}
-	return true;
+	if (sq_access_may(access, operate_tap, cfg->space == NULL, cfg->space) &&
+	    (!cfg->payloads || sq_access_may_read(access, cfg->filter, cfg->space)))
+		return true;
+	tap_refuse(a, 403, sq_access_denied(access));
+	return false;
 }
 
 static void

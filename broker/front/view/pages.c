@@ -149,7 +149,8 @@ view_list(struct view_ask *a, struct sq_buf *body)
 		sq_view_json_table(body, t);
 		any = true;
 	}
-	sq_buf_printf(body, "\n]}\n");
+	sq_buf_printf(body, "\n],\n\"manage\":%s}\n",
+	    sq_access_manages(&a->caller.access, NULL) ? "true" : "false");
 	return any;
 }
 
@@ -182,7 +183,6 @@ view_may_page(struct view_ask *a)
 static void
 view_known(struct view_ask *a)
 {
-	static const char denied[] = "no rule of acl lets this identity operate that";
 	struct sq_buf body = {0}, why = {0};
 	unsigned status = view_read(a, &why);
 
@@ -193,11 +193,11 @@ view_known(struct view_ask *a)
 		if (view_list(a, &body))
 			view_answer(a, &body);
 		else
-			view_refuse(a, 403, denied);
+			view_refuse(a, 403, sq_access_denied(&a->caller.access));
 	} else if (view_may_page(a)) {
 		view_gather(a);
 	} else {
-		view_refuse(a, 403, denied);
+		view_refuse(a, 403, sq_access_denied(&a->caller.access));
 	}
 	sq_buf_fini(&body);
 	sq_buf_fini(&why);
