@@ -26,6 +26,7 @@
 #include "broker/front/access/callers.h"
 #include "broker/front/console/pages.h"
 #include "broker/front/deeds/pages.h"
+#include "broker/front/door/door.h"
 #include "broker/front/link/front.h"
 #include "broker/front/link/view.h"
 #include "broker/front/tap/tap.h"
@@ -72,6 +73,7 @@ struct program {
 	struct sq_auth *auth;
 	struct sq_broker *broker;
 	struct sq_front *fronts[FRONTS];
+	struct sq_service *link; /* of the first one */
 	struct sq_admin *admin;
 	struct sq_exporter *exporter;                              /* of spans; NULL: none */
 	const struct sq_admin_pages *admin_pages[ADMIN_PAGES + 1]; /* NULL behind the last */
@@ -138,36 +140,49 @@ program_live(void *owner, struct sq_buf *why)
 	return sq_crew_live(p->crew, LIVE_MS, why);
 }
 
-static struct sq_front *
-program_open_link(const struct program *p, struct sq_buf *err)
+static struct sq_service *
+program_link(const struct program *p)
 {
 	const struct sq_broker_config *c = &p->config;
-	struct sq_link_front_cfg cfg = {
-	    .listen = c->listen,
-	    .cert_file = c->tls ? c->tls_cert : NULL,
-	    .key_file = c->tls_key,
+
+	return sq_link_front_open(&(struct sq_link_front_cfg){
 	    .bundle_file = c->tls ? c->tls_bundle : NULL,
-	    .auth = p->auth,
 	    .crew = p->crew,
 	    .max_packet = (uint32_t)c->max_packet,
 	    .max_inflight = (uint32_t)c->max_inflight,
-	    .idle_ms = c->link_idle_ms,
-	    .link_max_age_ms = c->link_max_age_ms,
-	    .move_ms = c->drain_ms > 0 ? c->drain_ms : 1,
 	    .stall_ms = c->link_stall_ms,
+	    .metrics = &sq_broker_metrics,
+	});
+}
+
+/* The door at listen.address, with its services. */
+static struct sq_front *
+program_open_door(struct program *p, struct sq_buf *err)
+{
+	const struct sq_broker_config *c = &p->config;
+	struct sq_door_cfg cfg = {
+	    .listen = c->listen,
+	    .cert_file = c->tls ? c->tls_cert : NULL,
+	    .key_file = c->tls_key,
+	    .auth = p->auth,
+	    .crew = p->crew,
+	    .idle_ms = c->link_idle_ms,
+	    .max_age_ms = c->link_max_age_ms,
+	    .move_ms = c->drain_ms > 0 ? c->drain_ms : 1,
 	    .max_connections = (unsigned)c->max_connections,
 	    .strangers_per_address = (unsigned)c->strangers_per_address,
 	    .unauthenticated_body = (size_t)c->unauthenticated_body,
 	    .unauthenticated_total = (size_t)c->unauthenticated_total,
 	    .metrics = &sq_broker_metrics,
+	    .services = {p->link = program_link(p)},
 	};
 
-	return sq_link_front_open(&cfg, err);
+	return sq_door_open(&cfg, err);
 }
 
 /* All fronts.  The first one is named in the log. */
-static struct sq_front *(*const program_fronts[FRONTS])(
-    const struct program *, struct sq_buf *err) = {program_open_link};
+static struct sq_front *(*const program_fronts[FRONTS])(struct program *, struct sq_buf *err) = {
+    program_open_door};
 
 /* Opens them all; false with a line in 'err'. */
 static bool
@@ -311,7 +326,7 @@ program_start(struct program *p, struct sq_buf *err)
 	}
 	sq_auth_start(p->auth); /* keys are kept in the store's directory, which is locked now */
 	program_tick_start(p);
-	sq_link_front_view(p->fronts[0], sq_broker_view(p->broker));
+	sq_link_front_view(p->link, sq_broker_view(p->broker));
 	for (unsigned i = 0; i < FRONTS; i++)
 		sq_front_serve(p->fronts[i], p->broker);
 	p->listening = true;

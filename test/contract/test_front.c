@@ -17,6 +17,7 @@
 #include "broker/auth/identity/identity.h"
 #include "broker/broker.h"
 #include "broker/engine/memory/memory.h"
+#include "broker/front/door/door.h"
 #include "broker/front/link/front.h"
 #include "broker/metrics/metrics.h"
 #include "core/clock.h"
@@ -97,20 +98,25 @@ static struct peer peers[4];
 static struct sq_front *
 link_front_open(void)
 {
-	struct sq_link_front_cfg cfg = {
-	    .listen = "127.0.0.1:0",
-	    .auth = auth,
+	const struct sq_link_front_cfg link = {
 	    .crew = crew,
 	    .max_packet = 65536,
 	    .max_inflight = 100,
-	    .idle_ms = 10000,
-	    .move_ms = 10000,
 	    .stall_ms = 60000,
-	    .max_connections = 100,
 	    .metrics = &sq_broker_metrics,
 	};
+	const struct sq_door_cfg cfg = {
+	    .listen = "127.0.0.1:0",
+	    .auth = auth,
+	    .crew = crew,
+	    .idle_ms = 10000,
+	    .move_ms = 10000,
+	    .max_connections = 100,
+	    .metrics = &sq_broker_metrics,
+	    .services = {sq_link_front_open(&link)},
+	};
 	struct sq_buf err = {0};
-	struct sq_front *f = sq_link_front_open(&cfg, &err);
+	struct sq_front *f = sq_door_open(&cfg, &err);
 
 	cr_assert_not_null(f, "%.*s", (int)sq_buf_len(&err), (const char *)sq_buf_data(&err));
 	return f;

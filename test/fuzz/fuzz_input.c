@@ -3,8 +3,8 @@
 #include <assert.h>
 #include <stdint.h>
 
-#include "broker/front/link/head.h"
-#include "broker/front/link/toll.h"
+#include "broker/front/door/head.h"
+#include "broker/front/door/toll.h"
 
 enum { FRAME_HEAD = 9 };
 

@@ -21,19 +21,36 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct sq_list held = {&held, &held};
 static struct sq_msg shared;
 
-struct sq_link_front_cfg
+struct fake_front_cfg
 fake_front_cfg(void)
 {
-	return (struct sq_link_front_cfg){
-	    .listen = "127.0.0.1:0",
-	    .max_packet = 65536,
-	    .idle_ms = 10000,
-	    .move_ms = 1000,
-	    .heartbeat_ms = 100,
-	    .stall_ms = 60000,
-	    .max_connections = 200,
-	    .metrics = &sq_broker_metrics,
+	return (struct fake_front_cfg){
+	    .door =
+		{
+		    .listen = "127.0.0.1:0",
+		    .idle_ms = 10000,
+		    .move_ms = 1000,
+		    .max_connections = 200,
+		    .metrics = &sq_broker_metrics,
+		},
+	    .link =
+		{
+		    .max_packet = 65536,
+		    .heartbeat_ms = 100,
+		    .stall_ms = 60000,
+		    .metrics = &sq_broker_metrics,
+		},
 	};
+}
+
+struct sq_front *
+fake_front_open(const struct fake_front_cfg *from, struct sq_crew *crew, struct sq_buf *err)
+{
+	struct fake_front_cfg cfg = *from;
+
+	cfg.link.crew = cfg.door.crew = crew;
+	cfg.door.services[0] = sq_link_front_open(&cfg.link);
+	return sq_door_open(&cfg.door, err);
 }
 
 static struct sq_msg
@@ -48,14 +65,13 @@ fake_msg(size_t len)
 }
 
 void
-fake_start_on(unsigned workers, const struct sq_link_front_cfg *from)
+fake_start_on(unsigned workers, const struct fake_front_cfg *cfg)
 {
-	struct sq_link_front_cfg cfg = *from;
 	struct sq_buf err = {0};
 
 	shared = fake_msg(10);
-	cfg.crew = fake.crew = sq_crew_new(workers);
-	fake.front = sq_link_front_open(&cfg, &err);
+	fake.crew = sq_crew_new(workers);
+	fake.front = fake_front_open(cfg, fake.crew, &err);
 	if (fake.front == NULL) {
 		fprintf(stderr, "%.*s\n", (int)sq_buf_len(&err), sq_buf_data(&err));
 		abort();
@@ -64,7 +80,7 @@ fake_start_on(unsigned workers, const struct sq_link_front_cfg *from)
 }
 
 void
-fake_start(const struct sq_link_front_cfg *cfg)
+fake_start(const struct fake_front_cfg *cfg)
 {
 	fake_start_on(1, cfg);
 }

@@ -18,6 +18,7 @@
 #include <stdbool.h>
 
 #include "broker/broker.h"
+#include "broker/front/door/door.h"
 #include "broker/front/link/front.h"
 
 struct sq_broker {
@@ -29,11 +30,20 @@ struct sq_broker {
 
 extern struct sq_broker fake;
 
-/* A front with small times on a free port of loopback. */
-struct sq_link_front_cfg fake_front_cfg(void);
+/* A door with the service of links. */
+struct fake_front_cfg {
+	struct sq_door_cfg door;
+	struct sq_link_front_cfg link;
+};
+
+/* One with small times on a free port of loopback. */
+struct fake_front_cfg fake_front_cfg(void);
+/* Opens it on that crew; NULL with a line in 'err'. */
+struct sq_front *
+fake_front_open(const struct fake_front_cfg *, struct sq_crew *, struct sq_buf *err);
 /* Has it serve 'fake' on a crew of its own: one worker, or as many as said. */
-void fake_start(const struct sq_link_front_cfg *);
-void fake_start_on(unsigned workers, const struct sq_link_front_cfg *);
+void fake_start(const struct fake_front_cfg *);
+void fake_start_on(unsigned workers, const struct fake_front_cfg *);
 /* Stops and frees it; nothing may be left. */
 void fake_stop(void);
 /* Answers what is held, from this thread. */

@@ -1,9 +1,9 @@
-/* broker/front/link/bodies.h: what a connection may have while memory is short. */
+/* broker/front/door/bodies.h: what a connection may have while memory is short. */
 #include <criterion/criterion.h>
 
 #include <stdint.h>
 
-#include "broker/front/link/bodies.h"
+#include "broker/front/door/bodies.h"
 
 enum { MIB = 1 << 20, LIMIT = 64 * MIB, LARGEST = 2 * MIB, PART = LIMIT / 8 };
 

@@ -1,4 +1,4 @@
-/* broker/front/link: requests and their answers over real sockets, with a fake core
+/* broker/front/door, broker/front/link: requests and their answers over real sockets, with a fake core
  * behind (support/fake_core.h). */
 #include <criterion/criterion.h>
 
@@ -58,7 +58,7 @@ open_link(struct h2_client *c, const char *path)
 static void
 start(void)
 {
-	const struct sq_link_front_cfg cfg = fake_front_cfg();
+	const struct fake_front_cfg cfg = fake_front_cfg();
 
 	fake_start(&cfg);
 	client = connect_to();
@@ -272,7 +272,7 @@ Test(front, bodies_over_the_limit_are_refused_and_harm_nobody_else)
 Test(front, requests_need_a_good_token)
 {
 	char path[] = "/tmp/sq_test_front_XXXXXX";
-	struct sq_link_front_cfg cfg = fake_front_cfg();
+	struct fake_front_cfg cfg = fake_front_cfg();
 	int fd = mkstemp(path);
 	struct sq_buf line = {0};
 	struct h2_response *r;
@@ -282,7 +282,7 @@ Test(front, requests_need_a_good_token)
 	sq_buf_fini(&line);
 	close(fd);
 	auth = sq_auth_new(&(struct sq_auth_cfg){.tokens_file = path}, NULL);
-	cfg.auth = auth;
+	cfg.door.auth = auth;
 	fake_start(&cfg);
 	unlink(path);
 	client = connect_to();

@@ -1,4 +1,4 @@
-/* broker/front/link: who is asking, with broker/auth behind: signed tokens, answers that come
+/* broker/front/door: who is asking, with broker/auth behind: signed tokens, answers that come
  * later, links whose keys go. */
 #include <criterion/criterion.h>
 
@@ -94,12 +94,12 @@ TestSuite(front_auth, .init = setup, .fini = tidy, .timeout = 60);
 static void
 start(const struct sq_auth_cfg *cfg)
 {
-	struct sq_link_front_cfg front = fake_front_cfg();
+	struct fake_front_cfg front = fake_front_cfg();
 
 	auth = sq_auth_new(cfg, &err);
 	cr_assert_not_null(auth);
 	sq_auth_start(auth);
-	front.auth = auth;
+	front.door.auth = auth;
 	fake_start(&front);
 	client = h2_open(sq_front_port(fake.front), NULL);
 	cr_assert_not_null(client);

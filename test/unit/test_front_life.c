@@ -1,4 +1,4 @@
-/* broker/front/link: links and connections over time, with a fake core behind:
+/* broker/front/door, broker/front/link: links and connections over time, with a fake core behind:
  * heartbeats, back-pressure, moving, draining, several workers. */
 #include <criterion/criterion.h>
 
@@ -46,7 +46,7 @@ open_link(struct h2_client *c, unsigned id)
 }
 
 static void
-start(const struct sq_link_front_cfg *cfg)
+start(const struct fake_front_cfg *cfg)
 {
 	fake_start(cfg);
 	client = h2_open(sq_front_port(fake.front), NULL);
@@ -88,10 +88,10 @@ frame_comes(struct h2_client *c, struct h2_response *r, uint8_t type)
 
 Test(front_life, an_idle_link_gets_heartbeats_and_outlives_the_idle_time)
 {
-	struct sq_link_front_cfg cfg = fake_front_cfg();
+	struct fake_front_cfg cfg = fake_front_cfg();
 	struct h2_client *idle;
 
-	cfg.idle_ms = 200;
+	cfg.door.idle_ms = 200;
 	start(&cfg);
 	idle = h2_open(sq_front_port(fake.front), NULL);
 	cr_assert(h2_lost(idle)); /* no request is open on it */
@@ -103,7 +103,7 @@ Test(front_life, an_idle_link_gets_heartbeats_and_outlives_the_idle_time)
 
 Test(front_life, a_client_that_does_not_read_is_pushed_back_and_then_resumed)
 {
-	const struct sq_link_front_cfg cfg = fake_front_cfg();
+	const struct fake_front_cfg cfg = fake_front_cfg();
 	struct h2_client *pusher;
 
 	start(&cfg);
@@ -125,9 +125,9 @@ Test(front_life, a_client_that_does_not_read_is_pushed_back_and_then_resumed)
 
 Test(front_life, a_link_that_takes_nothing_is_closed)
 {
-	struct sq_link_front_cfg cfg = fake_front_cfg();
+	struct fake_front_cfg cfg = fake_front_cfg();
 
-	cfg.stall_ms = 500;
+	cfg.link.stall_ms = 500;
 	start(&cfg);
 	for (int i = 0; i < 16; i++)
 		h2_start(client, "POST", MESSAGES, "big 16", 6);
@@ -136,7 +136,7 @@ Test(front_life, a_link_that_takes_nothing_is_closed)
 
 Test(front_life, moving_asks_every_link_and_closes_those_that_stay)
 {
-	const struct sq_link_front_cfg cfg = fake_front_cfg();
+	const struct fake_front_cfg cfg = fake_front_cfg();
 	struct h2_client *fresh;
 
 	start(&cfg);
@@ -154,9 +154,9 @@ Test(front_life, moving_asks_every_link_and_closes_those_that_stay)
 
 Test(front_life, an_old_link_is_asked_to_move)
 {
-	struct sq_link_front_cfg cfg = fake_front_cfg();
+	struct fake_front_cfg cfg = fake_front_cfg();
 
-	cfg.link_max_age_ms = 500;
+	cfg.door.max_age_ms = 500;
 	start(&cfg);
 	cr_assert(frame_comes(client, deliveries, SQ_FRAME_DRAINING));
 	cr_assert(h2_lost(client));
@@ -164,7 +164,7 @@ Test(front_life, an_old_link_is_asked_to_move)
 
 Test(front_life, draining_stops_accepting_and_serves_what_is_there)
 {
-	const struct sq_link_front_cfg cfg = fake_front_cfg();
+	const struct fake_front_cfg cfg = fake_front_cfg();
 	struct h2_client *late, *early;
 	struct h2_response *held;
 	unsigned port;
@@ -192,7 +192,7 @@ Test(front_life, draining_stops_accepting_and_serves_what_is_there)
 
 Test(front_life, stopping_says_goaway_and_ends_the_deliveries)
 {
-	const struct sq_link_front_cfg cfg = fake_front_cfg();
+	const struct fake_front_cfg cfg = fake_front_cfg();
 
 	start(&cfg);
 	cr_assert_eq(post(client, "deliver 2")->status, 200);
@@ -207,7 +207,7 @@ Test(front_life, stopping_says_goaway_and_ends_the_deliveries)
 
 Test(front_life, a_worker_that_hangs_keeps_nobody_from_moving_and_draining)
 {
-	const struct sq_link_front_cfg cfg = fake_front_cfg();
+	const struct fake_front_cfg cfg = fake_front_cfg();
 
 	fake_start_on(2, &cfg);
 	for (unsigned i = 0; i < 2; i++) {
@@ -220,10 +220,10 @@ Test(front_life, a_worker_that_hangs_keeps_nobody_from_moving_and_draining)
 
 Test(front_life, connections_have_a_limit)
 {
-	struct sq_link_front_cfg cfg = fake_front_cfg();
+	struct fake_front_cfg cfg = fake_front_cfg();
 	struct h2_client *second, *third;
 
-	cfg.max_connections = 2;
+	cfg.door.max_connections = 2;
 	start(&cfg);
 	second = h2_open(sq_front_port(fake.front), NULL);
 	cr_assert_eq(h2_ask(second, "GET", "/", NULL, 0)->status, 404);
@@ -247,32 +247,32 @@ Test(front_life, connections_have_a_limit)
 
 Test(front_life, a_port_that_is_in_use_is_said_so)
 {
-	struct sq_link_front_cfg cfg = fake_front_cfg();
+	struct fake_front_cfg cfg = fake_front_cfg();
 	struct sq_buf err = {0};
 	char address[32];
 
 	start(&cfg);
 	snprintf(address, sizeof address, "127.0.0.1:%u", sq_front_port(fake.front));
-	cfg.listen = address;
+	cfg.door.listen = address;
 	for (unsigned workers = 1; workers <= 2; workers++) {
-		cfg.crew = sq_crew_new(workers);
-		cr_assert_null(sq_link_front_open(&cfg, &err));
+		struct sq_crew *crew = sq_crew_new(workers);
+
+		cr_assert_null(fake_front_open(&cfg, crew, &err));
 		sq_buf_u8(&err, 0);
 		cr_assert_not_null(strstr((char *)sq_buf_data(&err), "Address already in use"));
 		sq_buf_fini(&err);
-		sq_crew_stop(cfg.crew);
-		sq_crew_free(&cfg.crew);
+		sq_crew_stop(crew);
+		sq_crew_free(&crew);
 	}
-	cfg.crew = fake.crew;
-	cfg.listen = "nonsense";
-	cr_assert_null(sq_link_front_open(&cfg, &err));
+	cfg.door.listen = "nonsense";
+	cr_assert_null(fake_front_open(&cfg, fake.crew, &err));
 	sq_buf_fini(&err);
 }
 
 Test(front_life, two_workers_share_links_and_answer_for_each_other)
 {
 	enum { CLIENTS = 8, ROUNDS = 30 };
-	const struct sq_link_front_cfg cfg = fake_front_cfg();
+	const struct fake_front_cfg cfg = fake_front_cfg();
 	struct h2_client *c[CLIENTS];
 	struct h2_response *d[CLIENTS], *r[CLIENTS];
 

@@ -1,4 +1,4 @@
-/* broker/front/link over TLS: certificate and bundle of authorities, by files that change. */
+/* broker/front/door, broker/front/link over TLS: certificate and bundle of authorities, by files that change. */
 #include <criterion/criterion.h>
 
 #include <stdio.h>
@@ -85,17 +85,17 @@ tls_peer(const char *trusts)
 }
 
 static void
-tls_start(struct sq_link_front_cfg *cfg)
+tls_start(struct fake_front_cfg *cfg)
 {
 	tls_make();
-	cfg->cert_file = tls.cert;
-	cfg->key_file = tls.key;
+	cfg->door.cert_file = tls.cert;
+	cfg->door.key_file = tls.key;
 	fake_start(cfg);
 }
 
 Test(front_tls, the_link_works_over_tls)
 {
-	struct sq_link_front_cfg cfg = fake_front_cfg();
+	struct fake_front_cfg cfg = fake_front_cfg();
 	SSL_CTX *peer;
 
 	tls_start(&cfg);
@@ -137,7 +137,7 @@ await_certificate(SSL_CTX *peer)
 
 Test(front_tls, a_new_certificate_is_taken_up_once_its_key_is_there)
 {
-	struct sq_link_front_cfg cfg = fake_front_cfg();
+	struct fake_front_cfg cfg = fake_front_cfg();
 	char cert[80], key[80];
 	SSL_CTX *old, *new;
 	struct h2_client *before;
@@ -202,7 +202,7 @@ bundle_write(const char *pem)
 
 Test(front_tls, the_bundle_is_served_and_its_change_is_told)
 {
-	struct sq_link_front_cfg cfg = fake_front_cfg();
+	struct fake_front_cfg cfg = fake_front_cfg();
 	struct h2_response *got;
 	char other[80], key[80];
 	SSL_CTX *peer;
@@ -210,9 +210,9 @@ Test(front_tls, the_bundle_is_served_and_its_change_is_told)
 
 	tls_make();
 	bundle_write(tls.cert);
-	cfg.cert_file = tls.cert;
-	cfg.key_file = tls.key;
-	cfg.bundle_file = tls.bundle;
+	cfg.door.cert_file = tls.cert;
+	cfg.door.key_file = tls.key;
+	cfg.link.bundle_file = tls.bundle;
 	fake_start(&cfg);
 	peer = tls_peer(tls.cert);
 	client = h2_open(sq_front_port(fake.front), peer);

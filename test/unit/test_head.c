@@ -1,9 +1,9 @@
-/* broker/front/link/head.h: heads of HTTP/1.1 whose length is in doubt. */
+/* broker/front/door/head.h: heads of HTTP/1.1 whose length is in doubt. */
 #include <criterion/criterion.h>
 
 #include <string.h>
 
-#include "broker/front/link/head.h"
+#include "broker/front/door/head.h"
 #include "core/mem.h"
 
 static const struct {

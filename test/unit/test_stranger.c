@@ -1,9 +1,9 @@
-/* broker/front/link/stranger.h: who must go, and for whom. */
+/* broker/front/door/stranger.h: who must go, and for whom. */
 #include <criterion/criterion.h>
 
 #include <stdlib.h>
 
-#include "broker/front/link/stranger.h"
+#include "broker/front/door/stranger.h"
 #include "core/mem.h"
 
 enum { GUESTS = 16 };
@@ -92,16 +92,16 @@ Test(stranger, a_quarter_is_kept_for_links)
 	nobody_goes();
 	cr_assert_eq(enter(6), SQ_END_NONE);
 	goes(0, SQ_END_FULL);
-	sq_strangers_stand(all, &guests[1], SQ_STANDING_LINKED);
+	sq_strangers_stand(all, &guests[1], SQ_STANDING_HELD);
 	cr_assert_eq(enter(7), SQ_END_NONE);
 	nobody_goes();
-	sq_strangers_stand(all, &guests[2], SQ_STANDING_LINKED);
+	sq_strangers_stand(all, &guests[2], SQ_STANDING_HELD);
 	cr_assert_eq(enter(8), SQ_END_NONE);
 	nobody_goes();
 	cr_assert_eq(enter(9), SQ_END_NONE);
 	goes(3, SQ_END_FULL);
 	for (unsigned i = 4; i < 10; i++)
-		sq_strangers_stand(all, &guests[i], SQ_STANDING_LINKED);
+		sq_strangers_stand(all, &guests[i], SQ_STANDING_HELD);
 	cr_assert_eq(enter(10), SQ_END_FULL, "no link goes");
 	cr_assert_eq(sq_strangers_count(all).guests, 8);
 	cr_assert_eq(sq_strangers_count(all).strangers, 0);
@@ -119,7 +119,7 @@ Test(stranger, strangers_go_before_those_who_are_asked_and_these_before_the_know
 	sq_strangers_stand(all, &guests[3], SQ_STANDING_KNOWN);
 	cr_assert_eq(enter(4), SQ_END_NONE);
 	goes(1, SQ_END_FULL);
-	sq_strangers_stand(all, &guests[4], SQ_STANDING_LINKED);
+	sq_strangers_stand(all, &guests[4], SQ_STANDING_HELD);
 	cr_assert_eq(enter(5), SQ_END_NONE);
 	sq_strangers_stand(all, &guests[5], SQ_STANDING_KNOWN);
 	nobody_goes();
@@ -153,7 +153,7 @@ Test(stranger, an_address_has_its_own_limit_of_strangers)
 	sq_strangers_stand(all, &guests[1], SQ_STANDING_STRANGER);
 	cr_assert_eq(enter_from(5, 1, 5), SQ_END_NONE);
 	goes(1, SQ_END_ADDRESS);
-	sq_strangers_stand(all, &guests[3], SQ_STANDING_LINKED);
+	sq_strangers_stand(all, &guests[3], SQ_STANDING_HELD);
 	sq_strangers_stand(all, &guests[4], SQ_STANDING_KNOWN);
 	cr_assert_eq(enter_from(6, 1, 6), SQ_END_NONE);
 	nobody_goes();

@@ -1,9 +1,9 @@
-/* broker/front/link/toll.h: what frames cost. */
+/* broker/front/door/toll.h: what frames cost. */
 #include <criterion/criterion.h>
 
 #include <string.h>
 
-#include "broker/front/link/toll.h"
+#include "broker/front/door/toll.h"
 
 static struct sq_toll toll;
 static unsigned char bytes[200000];

@@ -1,19 +1,17 @@
 /* Requests that the broker carries out.
  *
- * A call outlives its request: a guard in the request's pool cuts the tie when h2o frees a request
- * that was reset, and the answer is then dropped.  Answers are given in SQ_TURN_ANSWER, after this
- * turn's puts to links (SQ_TURN_FLUSH). */
+ * A call outlives its request, which is a pending one (broker/front/door/pending.h).  Answers are
+ * given in SQ_TURN_ANSWER, after this turn's puts to links (SQ_TURN_FLUSH). */
 #include "broker/front/link/calls.h"
 
 #include <stdlib.h>
 
 #include "broker/broker.h"
+#include "broker/front/door/pending.h"
 #include "broker/front/link/answer.h"
-#include "broker/front/link/bodies.h"
 #include "broker/front/link/body.h"
-#include "broker/front/link/conn.h"
+#include "broker/front/link/deliveries.h"
 #include "broker/front/link/status.h"
-#include "broker/front/link/watch.h"
 #include "core/log.h"
 #include "core/mem.h"
 #include "core/memory.h"
@@ -24,19 +22,11 @@ enum {
 	CALLS_KEEP = 4096, /* capacity kept of a spare call's store, and for bodies of answers */
 };
 
-struct guard;
-
 struct front_call {
 	struct sq_call call;
-	struct sq_conn *conn; /* counted in its 'running' */
-	unsigned version;     /* of the link */
-	struct guard *guard;  /* NULL once the request is gone */
-};
-
-/* In the request's pool. */
-struct guard {
-	struct front_call *owner; /* NULL once answered */
-	h2o_req_t *req;
+	struct sq_pending_req pending;
+	struct sq_link_part *part;
+	unsigned version; /* of the link */
 };
 
 static const enum sq_call_kind call_kinds[] = {
@@ -47,17 +37,8 @@ static const enum sq_call_kind call_kinds[] = {
     [SQ_ROUTE_DETACH] = SQ_CALL_DETACH,
 };
 
-static void
-guard_dispose(void *p)
-{
-	struct guard *g = p;
-
-	if (g->owner != NULL)
-		g->owner->guard = NULL;
-}
-
 static struct front_call *
-calls_take(struct sq_front_worker *p)
+calls_take(struct sq_link_part *p)
 {
 	struct front_call *fc;
 
@@ -71,7 +52,7 @@ calls_take(struct sq_front_worker *p)
 }
 
 static void
-calls_give(struct sq_front_worker *p, struct front_call *fc)
+calls_give(struct sq_link_part *p, struct front_call *fc)
 {
 	struct sq_call *c = &fc->call;
 
@@ -89,7 +70,7 @@ calls_give(struct sq_front_worker *p, struct front_call *fc)
 }
 
 void
-sq_calls_fini(struct sq_front_worker *p)
+sq_calls_fini(struct sq_link_part *p)
 {
 	while (!sq_list_empty(&p->calls.spare)) {
 		struct front_call *fc = calls_take(p);
@@ -101,7 +82,7 @@ sq_calls_fini(struct sq_front_worker *p)
 }
 
 void
-sq_calls_rest(struct sq_front_worker *p)
+sq_calls_rest(struct sq_link_part *p)
 {
 	struct sq_calls *calls = &p->calls;
 	bool idle = calls->started == calls->seen;
@@ -114,40 +95,25 @@ sq_calls_rest(struct sq_front_worker *p)
 	calls->rests = idle;
 }
 
-/* A counter that only its own thread changes and others read. */
-static void
-calls_count(struct sq_front_worker *p, int by)
-{
-	unsigned n = atomic_load_explicit(&p->calls.running, memory_order_relaxed);
-
-	atomic_store_explicit(&p->calls.running, n + (unsigned)by, memory_order_release);
-}
-
 /* On the connection's worker, after the links of this turn were flushed. */
 static void
 calls_answer(struct sq_task *t)
 {
 	struct front_call *fc = SQ_CONTAINER_OF(t, struct front_call, call.task);
 	struct sq_call *c = &fc->call;
-	struct sq_conn *conn = fc->conn;
-	struct sq_front_worker *p = conn->part;
+	struct sq_link_part *p = fc->part;
+	h2o_req_t *req = sq_pending_request(&fc->pending);
 
 	if (sq_status_conflict(c->verdict) != SQ_CONFLICT_NONE)
-		sq_front_count(p, SQ_M_CONFLICTS, 1);
+		sq_link_count(p, SQ_M_CONFLICTS, 1);
 	if (c->verdict == SQ_VERDICT_MALFORMED || c->verdict == SQ_VERDICT_DENIED)
-		sq_front_count(p, SQ_M_BAD_REQUESTS, 1);
-	if (fc->guard != NULL) {
-		fc->guard->owner = NULL;
-		sq_answer_call(fc->guard->req, c, fc->version, &p->calls.body);
+		sq_link_count(p, SQ_M_BAD_REQUESTS, 1);
+	if (req != NULL) {
+		sq_answer_call(req, c, fc->version, &p->calls.body);
 		sq_buf_trim(&p->calls.body, CALLS_KEEP);
 	}
+	sq_pending_end(&fc->pending);
 	calls_give(p, fc);
-	calls_count(p, -1);
-	conn->running--;
-	conn->active_ms = sq_worker_now_ms(p->worker);
-	sq_watch_conn(conn);
-	sq_bodies_look(conn);
-	sq_conn_release(conn);
 }
 
 static void
@@ -156,42 +122,43 @@ calls_done(struct sq_call *c)
 	struct front_call *fc = SQ_CONTAINER_OF(c, struct front_call, call);
 
 	c->task.run = calls_answer;
-	sq_worker_post_in(fc->conn->part->worker, SQ_TURN_ANSWER, &c->task);
+	sq_worker_post_in(fc->part->worker, SQ_TURN_ANSWER, &c->task);
 }
 
 static void
-calls_refuse(struct sq_conn *c, h2o_req_t *req, unsigned status, const char *detail)
+calls_refuse(const struct sq_link_part *p, h2o_req_t *req, unsigned status, const char *detail)
 {
 	if (status == 400 || status == 413)
-		sq_front_count(c->part, SQ_M_BAD_REQUESTS, 1);
+		sq_link_count(p, SQ_M_BAD_REQUESTS, 1);
 	sq_answer_problem(req, status, detail);
 }
 
 /* Without its link a session is not attached here. */
 static void
-calls_unlinked(struct sq_conn *c, h2o_req_t *req, enum sq_route_kind kind)
+calls_unlinked(struct sq_link_part *p, h2o_req_t *req, enum sq_route_kind kind)
 {
 	struct sq_call answer = {.verdict = SQ_VERDICT_EPOCH};
 
 	if (kind == SQ_ROUTE_ATTACH) {
-		calls_refuse(c, req, 410, NULL);
+		calls_refuse(p, req, 410, NULL);
 		return;
 	}
-	sq_front_count(c->part, SQ_M_CONFLICTS, 1);
-	sq_answer_call(req, &answer, SQ_LINK_VERSION_MIN, &c->part->calls.body);
+	sq_link_count(p, SQ_M_CONFLICTS, 1);
+	sq_answer_call(req, &answer, SQ_LINK_VERSION_MIN, &p->calls.body);
 }
 
 /* Answers, if there is something to deny: the request has a token of its own, not its
  * link's. */
 static bool
-calls_denied(struct sq_conn *c, h2o_req_t *req, enum sq_denied why, const struct sq_identity *who)
+calls_denied(
+    const struct sq_link_part *p, h2o_req_t *req, enum sq_denied why, const struct sq_identity *who)
 {
 	if (why == SQ_DENIED_NONE)
 		return false;
 	SQ_WARN("auth", "refused with 403, %s: it came with another token than its link",
 	    sq_denied_text(why, who));
-	sq_front_count(c->part, SQ_M_DENIED(why), 1);
-	sq_front_count(c->part, SQ_M_BAD_REQUESTS, 1);
+	sq_link_count(p, SQ_M_DENIED(why), 1);
+	sq_link_count(p, SQ_M_BAD_REQUESTS, 1);
 	sq_answer_denied(req, why, sq_denied_text(why, who));
 	return true;
 }
@@ -212,37 +179,37 @@ calls_body_max(const struct sq_link_front_cfg *cfg, enum sq_route_kind kind)
 
 /* Whether the connection's link may be asked this; else refuses. */
 static bool
-calls_allowed(
-    struct sq_conn *c, h2o_req_t *req, const struct sq_route *r, const struct sq_identity *who)
+calls_allowed(struct sq_link_part *p, const struct sq_conn *c, h2o_req_t *req,
+    const struct sq_route *r, const struct sq_conn_hold *hold, const struct sq_identity *who)
 {
-	if (c->link == NULL) {
-		calls_unlinked(c, req, r->kind);
+	if (hold == NULL) {
+		calls_unlinked(p, req, r->kind);
 		return false;
 	}
-	if (calls_denied(
-		c, req, sq_allowed_again(sq_outlet_identity(sq_link_outlet(c->link)), who), who))
+	if (calls_denied(p, req, sq_allowed_again(hold->who, who), who))
 		return false;
-	if (req->entity.len > calls_body_max(&c->part->front->cfg, r->kind)) {
-		calls_refuse(c, req, 413, NULL);
+	if (req->entity.len > calls_body_max(&p->front->cfg, r->kind)) {
+		calls_refuse(p, req, 413, NULL);
 		return false;
 	}
-	if (c->running >= CALLS_PER_CONN) {
+	if (sq_conn_running(c) >= CALLS_PER_CONN) {
 		h2o_add_header(
 		    &req->pool, &req->res.headers, H2O_TOKEN_RETRY_AFTER, NULL, H2O_STRLIT("1"));
-		calls_refuse(c, req, 429, "too many requests of this connection are not done");
+		calls_refuse(p, req, 429, "too many requests of this connection are not done");
 		return false;
 	}
 	return true;
 }
 
-/* Whether an attach reads and is of the connection's link; else refuses. */
+/* Whether an attach reads and is of that link; else refuses. */
 static bool
-calls_attaches(struct sq_conn *conn, h2o_req_t *req, const struct sq_call *c)
+calls_attaches(
+    const struct sq_link_part *p, h2o_req_t *req, const struct sq_call *c, const struct sq_link *l)
 {
 	if (c->malformed)
-		calls_refuse(conn, req, 400, "malformed attach");
-	else if (c->in.attach.link != sq_link_id(conn->link))
-		calls_refuse(conn, req, 410, NULL);
+		calls_refuse(p, req, 400, "malformed attach");
+	else if (c->in.attach.link != sq_link_id(l))
+		calls_refuse(p, req, 410, NULL);
 	else
 		return true;
 	return false;
@@ -250,15 +217,15 @@ calls_attaches(struct sq_conn *conn, h2o_req_t *req, const struct sq_call *c)
 
 /* Makes the request's call, or refuses. */
 static bool
-calls_make(struct sq_conn *conn, h2o_req_t *req, const struct sq_route *r, struct front_call *fc)
+calls_make(struct front_call *fc, h2o_req_t *req, const struct sq_route *r, struct sq_link *l)
 {
 	struct sq_call *c = &fc->call;
 
-	fc->version = sq_link_version(conn->link);
+	fc->version = sq_link_version(l);
 	c->kind = call_kinds[r->kind];
 	c->done = calls_done;
 	c->epoch = r->epoch;
-	c->outlet = sq_outlet_ref(sq_link_outlet(conn->link));
+	c->outlet = sq_outlet_ref(sq_link_outlet(l));
 	c->body = sq_block_copy(req->entity.base, req->entity.len);
 	c->verdict = SQ_VERDICT_OK;
 	c->last = 0;
@@ -268,10 +235,10 @@ calls_make(struct sq_conn *conn, h2o_req_t *req, const struct sq_route *r, struc
 	c->detail = NULL;
 	sq_list_init(&c->node);
 	sq_body_decode(c, fc->version);
-	if (c->kind == SQ_CALL_ATTACH && !calls_attaches(conn, req, c))
+	if (c->kind == SQ_CALL_ATTACH && !calls_attaches(fc->part, req, c, l))
 		return false;
 	if (sq_key_decode(r->key, &c->key) != SQ_OK) {
-		calls_refuse(conn, req, 400, "malformed session key");
+		calls_refuse(fc->part, req, 400, "malformed session key");
 		return false;
 	}
 	c->key_hash = sq_key_hash(&c->key);
@@ -279,25 +246,22 @@ calls_make(struct sq_conn *conn, h2o_req_t *req, const struct sq_route *r, struc
 }
 
 void
-sq_calls_start(
-    struct sq_conn *conn, h2o_req_t *req, const struct sq_route *r, const struct sq_identity *who)
+sq_calls_start(struct sq_link_part *p, struct sq_conn *conn, h2o_req_t *req,
+    const struct sq_route *r, const struct sq_identity *who)
 {
-	struct sq_front_worker *p = conn->part;
+	const struct sq_conn_hold *hold = sq_conn_hold_of(conn, &p->front->service);
 	struct front_call *fc;
 
-	if (!calls_allowed(conn, req, r, who))
+	if (!calls_allowed(p, conn, req, r, hold, who))
 		return;
 	fc = calls_take(p);
-	if (!calls_make(conn, req, r, fc)) {
+	fc->part = p;
+	if (!calls_make(fc, req, r, sq_deliveries_link(hold))) {
 		calls_give(p, fc);
 		return;
 	}
-	fc->conn = conn;
-	fc->guard = h2o_mem_alloc_shared(&req->pool, sizeof *fc->guard, guard_dispose);
-	*fc->guard = (struct guard){fc, req};
-	conn->running++;
+	sq_pending_begin(&fc->pending, conn, req, NULL);
 	p->calls.started++;
-	calls_count(p, 1);
-	sq_front_count(p, SQ_M_REQUESTS, 1);
+	sq_link_count(p, SQ_M_REQUESTS, 1);
 	sq_broker_call(p->front->broker, &fc->call);
 }

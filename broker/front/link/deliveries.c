@@ -1,7 +1,7 @@
 /* The response of GET /v1/links/{link}/deliveries: a link's buffer is written once per turn, in one
  * h2o_send().
  *
- * A stream is a link on its connection.  It is in the request's pool, so it ends with the request:
+ * A stream is a link, and a hold of its connection.  It is in the request's pool, so it ends with the request:
  * by the end of the response, a reset of the stream or the loss of the connection. */
 #include "broker/front/link/deliveries.h"
 
@@ -10,8 +10,6 @@
 
 #include "broker/broker.h"
 #include "broker/front/link/answer.h"
-#include "broker/front/link/conn.h"
-#include "broker/front/link/watch.h"
 #include "core/log.h"
 #include "core/mem.h"
 
@@ -20,7 +18,8 @@ enum { VERSION_DIGITS = 9 };
 struct sq_stream {
 	h2o_generator_t generator; /* first: h2o hands it back */
 	h2o_req_t *req;
-	struct sq_conn *conn;
+	struct sq_conn_hold hold; /* of its connection, while the link is open */
+	struct sq_link_part *part;
 	struct sq_link *link; /* a reference */
 	struct sq_hnode by_id;
 	struct sq_list node; /* of its worker; not in it once ending */
@@ -30,7 +29,7 @@ struct sq_stream {
 	size_t moved_bytes;  /* how many had */
 	struct sq_buf sending;
 	bool in_flight; /* h2o has 'sending' */
-	bool ending, ended;
+	bool held, ending, ended;
 };
 
 /* Wakes the sessions of one worker that waited for room. */
@@ -54,7 +53,7 @@ wake_run(struct sq_task *t)
 static void
 stream_wake(struct sq_stream *s)
 {
-	struct sq_link_front *f = s->conn->part->front;
+	struct sq_link_front *f = s->part->front;
 
 	for (unsigned i = 0; i < f->n_parts; i++) {
 		struct wake *w = sq_xcalloc(1, sizeof *w);
@@ -69,11 +68,11 @@ stream_wake(struct sq_stream *s)
 static void
 stream_touch(struct sq_stream *s)
 {
-	s->active_ms = sq_worker_now_ms(s->conn->part->worker);
+	s->active_ms = sq_worker_now_ms(s->part->worker);
 	if (s->ending)
 		return;
 	sq_list_remove(&s->node);
-	sq_list_push_back(&s->conn->part->streams, &s->node);
+	sq_list_push_back(&s->part->streams, &s->node);
 }
 
 /* Gives the buffer to h2o, unless h2o still has output. */
@@ -90,10 +89,9 @@ stream_flush(void *stream)
 		stream_touch(s);
 		s->moved_ms = s->active_ms;
 		v = h2o_iovec_init(sq_buf_data(&s->sending), sq_buf_len(&s->sending));
-		sq_front_count(s->conn->part, SQ_M_DELIVERY_BYTES, (int64_t)v.len);
-		sq_toll_earn(&s->conn->input.toll, SQ_TOLL_SEND + v.len / SQ_TOLL_SENT_BYTES);
+		sq_link_count(s->part, SQ_M_DELIVERY_BYTES, (int64_t)v.len);
 		h2o_send(s->req, &v, 1, H2O_SEND_STATE_IN_PROGRESS);
-		sq_watch_conn(s->conn);
+		sq_conn_sent(s->hold.conn, v.len);
 	} else if (s->ending) {
 		s->ended = true;
 		h2o_send(s->req, NULL, 0, H2O_SEND_STATE_FINAL);
@@ -121,20 +119,19 @@ stream_proceed(h2o_generator_t *g, h2o_req_t *req)
 static void
 stream_close(struct sq_stream *s)
 {
-	struct sq_link_front *f = s->conn->part->front;
+	struct sq_link_front *f = s->part->front;
 
-	if (s->conn->stream != s)
+	if (!s->held)
 		return;
-	s->conn->stream = NULL;
-	s->conn->link = NULL;
-	sq_conn_linked(s->conn, false);
+	s->held = false;
+	sq_conn_hold_end(&s->hold);
 	s->ending = true;
 	sq_list_remove(&s->node);
 	sq_link_close(s->link);
 	pthread_mutex_lock(&f->lock);
 	sq_htab_remove(&f->links, &s->by_id);
 	pthread_mutex_unlock(&f->lock);
-	sq_front_count(s->conn->part, SQ_M_LINKS, -1);
+	sq_link_count(s->part, SQ_M_LINKS, -1);
 	SQ_DEBUG("link", "%016llx closed", (unsigned long long)sq_link_id(s->link));
 	sq_broker_outlet_closed(f->broker, sq_link_outlet(s->link));
 }
@@ -198,15 +195,16 @@ stream_say_version(h2o_req_t *req, unsigned version)
 }
 
 static struct sq_stream *
-stream_new(struct sq_conn *c, h2o_req_t *req, const struct sq_link_cfg *cfg)
+stream_new(struct sq_link_part *p, struct sq_conn *c, h2o_req_t *req, const struct sq_link_cfg *cfg)
 {
 	struct sq_stream *s = h2o_mem_alloc_shared(&req->pool, sizeof *s, stream_dispose);
 
-	*s = (struct sq_stream){.generator = {stream_proceed, NULL}, .req = req, .conn = c};
+	*s = (struct sq_stream){
+	    .generator = {stream_proceed, NULL}, .req = req, .hold = {.conn = c}, .part = p};
 	s->link = sq_link_new(&(struct sq_link_cfg){.id = cfg->id,
 	    .version = cfg->version,
 	    .identity = cfg->identity,
-	    .home = c->part->worker,
+	    .home = p->worker,
 	    .flush = stream_flush,
 	    .stream = s});
 	sq_list_init(&s->node);
@@ -217,23 +215,24 @@ stream_new(struct sq_conn *c, h2o_req_t *req, const struct sq_link_cfg *cfg)
 static void
 stream_say_trust(struct sq_stream *s)
 {
-	uint64_t digest = sq_bundle_digest(s->conn->part->bundle);
+	uint64_t digest = sq_bundle_digest(s->part->bundle);
 
 	if (digest != 0)
 		sq_link_trust(s->link, digest);
 }
 
 void
-sq_deliveries_trust(struct sq_front_worker *p)
+sq_deliveries_trust(struct sq_link_part *p)
 {
 	SQ_LIST_FOR_EACH(s, &p->streams, struct sq_stream, node)
 		stream_say_trust(s);
 }
 
 void
-sq_deliveries_open(struct sq_conn *c, h2o_req_t *req, uint64_t id, const struct sq_identity *who)
+sq_deliveries_open(struct sq_link_part *p, struct sq_conn *c, h2o_req_t *req, uint64_t id,
+    const struct sq_identity *who)
 {
-	struct sq_link_front *f = c->part->front;
+	struct sq_link_front *f = p->front;
 	struct sq_link_cfg cfg = {.id = id, .version = stream_version(req), .identity = who};
 	struct sq_stream *s;
 
@@ -241,17 +240,17 @@ sq_deliveries_open(struct sq_conn *c, h2o_req_t *req, uint64_t id, const struct 
 		sq_answer_problem(req, 400, "sqmqos-link is not a version of the link");
 		return;
 	}
-	if (atomic_load_explicit(&f->draining, memory_order_relaxed) || c->close_at_ms != 0) {
+	if (sq_conn_leaving(c)) {
 		h2o_add_header(
 		    &req->pool, &req->res.headers, H2O_TOKEN_RETRY_AFTER, NULL, H2O_STRLIT("1"));
 		sq_answer_problem(req, 503, "the broker or the connection is draining");
 		return;
 	}
-	if (c->stream != NULL) {
+	if (sq_conn_held(c)) {
 		sq_answer_problem(req, 409, "the connection has a link already");
 		return;
 	}
-	s = stream_new(c, req, &cfg);
+	s = stream_new(p, c, req, &cfg);
 	if (!sq_broker_outlet_opens(f->broker, sq_link_outlet(s->link))) {
 		h2o_add_header(
 		    &req->pool, &req->res.headers, H2O_TOKEN_RETRY_AFTER, NULL, H2O_STRLIT("10"));
@@ -264,12 +263,10 @@ sq_deliveries_open(struct sq_conn *c, h2o_req_t *req, uint64_t id, const struct 
 		sq_answer_problem(req, 409, "the link id is open already");
 		return;
 	}
-	s->since_ms = sq_worker_now_ms(c->part->worker);
-	c->stream = s;
-	c->link = s->link;
-	sq_conn_linked(c, true);
-	sq_conn_expires(c, who->expires_s);
-	sq_front_count(c->part, SQ_M_LINKS, 1);
+	s->since_ms = sq_worker_now_ms(p->worker);
+	s->held = true;
+	sq_conn_hold_begin(&s->hold, &f->service, c, sq_outlet_identity(sq_link_outlet(s->link)));
+	sq_link_count(p, SQ_M_LINKS, 1);
 	SQ_DEBUG("link", "%016llx open, version %u", (unsigned long long)id, cfg.version);
 	req->res.status = 200;
 	req->res.reason = "OK";
@@ -281,15 +278,29 @@ sq_deliveries_open(struct sq_conn *c, h2o_req_t *req, uint64_t id, const struct 
 	stream_say_trust(s);
 }
 
-void
-sq_deliveries_end(struct sq_stream *s)
+struct sq_link *
+sq_deliveries_link(const struct sq_conn_hold *hold)
 {
+	return SQ_CONTAINER_OF(hold, struct sq_stream, hold)->link;
+}
+
+void
+sq_deliveries_moved(struct sq_conn_hold *hold)
+{
+	sq_link_draining(sq_deliveries_link(hold));
+}
+
+void
+sq_deliveries_ended(struct sq_conn_hold *hold)
+{
+	struct sq_stream *s = SQ_CONTAINER_OF(hold, struct sq_stream, hold);
+
 	stream_close(s);
 	stream_flush(s);
 }
 
 bool
-sq_deliveries_seek(struct sq_front_worker *p, uint64_t *place, struct sq_deliveries_seen *out)
+sq_deliveries_seek(struct sq_link_part *p, uint64_t *place, struct sq_deliveries_seen *out)
 {
 	struct sq_hnode *at;
 
@@ -300,9 +311,9 @@ sq_deliveries_seek(struct sq_front_worker *p, uint64_t *place, struct sq_deliver
 		const struct sq_stream *s = SQ_CONTAINER_OF(at, struct sq_stream, by_id);
 
 		*place = sq_hnode_place(at);
-		if (s->conn->part == p)
+		if (s->part == p)
 			*out = (struct sq_deliveries_seen){
-			    s->conn, s->link, s->since_ms, s->req->bytes_sent};
+			    s->hold.conn, s->link, s->since_ms, s->req->bytes_sent};
 	}
 	pthread_mutex_unlock(&p->front->lock);
 	return at != NULL;
@@ -320,15 +331,15 @@ stream_silent(struct sq_stream *s, uint64_t now_ms)
 	if (s->req->bytes_sent != s->moved_bytes) {
 		s->moved_bytes = s->req->bytes_sent;
 		s->moved_ms = now_ms;
-	} else if (now_ms - s->moved_ms >= s->conn->part->front->cfg.stall_ms) {
+	} else if (now_ms - s->moved_ms >= s->part->front->cfg.stall_ms) {
 		SQ_WARN("link", "%016llx takes nothing; closed",
 		    (unsigned long long)sq_link_id(s->link));
-		sq_conn_kill(s->conn);
+		sq_conn_kill(s->hold.conn);
 	}
 }
 
 void
-sq_deliveries_tick(struct sq_front_worker *p, uint64_t now_ms)
+sq_deliveries_tick(struct sq_link_part *p, uint64_t now_ms)
 {
 	for (;;) {
 		struct sq_stream *s = SQ_LIST_FIRST(&p->streams, struct sq_stream, node);

@@ -1,6 +1,5 @@
 #include "broker/front/link/view.h"
 
-#include <arpa/inet.h>
 #include <stdio.h>
 
 #include "broker/auth/identity/identity.h"
@@ -42,27 +41,6 @@ static const struct sq_view_table link_view = {
     .n_columns = LINK_COLUMN_COUNT,
 };
 
-enum { PEER_MAX = INET6_ADDRSTRLEN + 16 };
-
-static void
-link_peer(const struct sq_conn *c, char out[PEER_MAX])
-{
-	struct sockaddr_storage peer = {0};
-	const struct sockaddr_in6 *six = (const void *)&peer;
-	const struct sockaddr_in *four = (const void *)&peer;
-	char text[INET6_ADDRSTRLEN] = "?";
-
-	if (c->sock != NULL)
-		(void)h2o_socket_getpeername(c->sock, (struct sockaddr *)&peer);
-	if (peer.ss_family == AF_INET6) {
-		(void)inet_ntop(AF_INET6, &six->sin6_addr, text, sizeof text);
-		(void)snprintf(out, PEER_MAX, "[%s]:%u", text, ntohs(six->sin6_port));
-	} else {
-		(void)inet_ntop(AF_INET, &four->sin_addr, text, sizeof text);
-		(void)snprintf(out, PEER_MAX, "%s:%u", text, ntohs(four->sin_port));
-	}
-}
-
 static void
 link_holder_cells(struct sq_view_slice *v, const struct sq_identity *who)
 {
@@ -75,13 +53,13 @@ link_holder_cells(struct sq_view_slice *v, const struct sq_identity *who)
 
 static void
 link_row(
-    struct sq_view_slice *v, const struct sq_front_worker *p, const struct sq_deliveries_seen *seen)
+    struct sq_view_slice *v, const struct sq_link_part *p, const struct sq_deliveries_seen *seen)
 {
 	const struct sq_outlet *o = sq_link_outlet(seen->link);
 	struct sq_link_output output = sq_link_output(seen->link);
-	char peer[PEER_MAX], id[17];
+	char peer[SQ_CONN_PEER_MAX], id[17];
 
-	link_peer(seen->conn, peer);
+	sq_conn_peer(seen->conn, peer);
 	if (!sq_view_wants(v, "", peer))
 		return;
 	(void)snprintf(id, sizeof id, "%016llx", (unsigned long long)sq_link_id(seen->link));
@@ -99,14 +77,14 @@ link_row(
 	sq_view_number(v, LINK_BYTES, seen->bytes);
 	sq_view_number(v, LINK_WAITING, output.waiting);
 	sq_view_truth(v, LINK_SLOW, !sq_outlet_writable(o));
-	sq_view_truth(v, LINK_LEAVING, seen->conn->close_at_ms != 0);
+	sq_view_truth(v, LINK_LEAVING, sq_conn_moved(seen->conn));
 }
 
 /* Each worker goes over all links, and shows its own. */
 static bool
 link_walk(void *owner, unsigned worker, struct sq_view_slice *v)
 {
-	struct sq_front_worker *p = &((struct sq_link_front *)owner)->parts[worker];
+	struct sq_link_part *p = &((struct sq_link_front *)owner)->parts[worker];
 	struct sq_view_place at = {sq_view_from(v).of, 0};
 	struct sq_deliveries_seen seen;
 
@@ -122,9 +100,9 @@ link_walk(void *owner, unsigned worker, struct sq_view_slice *v)
 }
 
 void
-sq_link_front_view(struct sq_front *front, struct sq_view *v)
+sq_link_front_view(struct sq_service *service, struct sq_view *v)
 {
-	struct sq_link_front *f = SQ_CONTAINER_OF(front, struct sq_link_front, front);
+	struct sq_link_front *f = SQ_CONTAINER_OF(service, struct sq_link_front, service);
 
 	sq_view_add(v, &(struct sq_view_source){&link_view, link_walk, f, true});
 }

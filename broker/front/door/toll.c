@@ -1,5 +1,5 @@
-/* See broker/front/link/toll.h; frames: RFC 9113, 4.1 and 6. */
-#include "broker/front/link/toll.h"
+/* See broker/front/door/toll.h; frames: RFC 9113, 4.1 and 6. */
+#include "broker/front/door/toll.h"
 
 enum {
 	FRAME_HEAD = 9,

@@ -3,14 +3,14 @@
  *
  * Pure: walks over bytes that begin with a frame, which h2o's input does at each turn, and counts
  * complete frames. */
-#ifndef SQ_BROKER_FRONT_LINK_TOLL_H
-#define SQ_BROKER_FRONT_LINK_TOLL_H
+#ifndef SQ_BROKER_FRONT_DOOR_TOLL_H
+#define SQ_BROKER_FRONT_DOOR_TOLL_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#include "broker/front/link/fields.h"
+#include "broker/front/door/fields.h"
 
 enum {
 	SQ_TOLL_BURST = 1000,     /* initial amount, and the most that time earns */

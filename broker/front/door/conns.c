@@ -1,4 +1,4 @@
-#include "broker/front/link/conns.h"
+#include "broker/front/door/conns.h"
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -7,12 +7,10 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "broker/front/link/ask.h"
-#include "broker/front/link/bodies.h"
-#include "broker/front/link/calls.h"
-#include "broker/front/link/conn.h"
-#include "broker/front/link/deliveries.h"
-#include "broker/front/link/input.h"
+#include "broker/front/door/ask.h"
+#include "broker/front/door/bodies.h"
+#include "broker/front/door/conn.h"
+#include "broker/front/door/input.h"
 #include "core/clock.h"
 #include "core/log.h"
 #include "core/mem.h"
@@ -29,19 +27,19 @@ conns_on_close(void *data)
 
 	sq_list_remove(&c->node);
 	sq_list_remove(&c->input.unread);
-	sq_strangers_leave(c->part->front->strangers, &c->guest);
+	sq_strangers_leave(c->part->door->strangers, &c->guest);
 	sq_bodies_gone(c);
 	c->sock = NULL;
-	atomic_fetch_sub_explicit(&c->part->front->conns, 1, memory_order_relaxed);
+	atomic_fetch_sub_explicit(&c->part->door->conns, 1, memory_order_relaxed);
 	sq_conn_release(c);
 }
 
 /* When a connection made now is asked to move: the age of the configuration,
- * give or take a tenth, so that links made together don't move together. */
+ * give or take a tenth, so that peers that came together don't move together. */
 static uint64_t
-conns_move_at(const struct sq_front_worker *p)
+conns_move_at(const struct sq_door_part *p)
 {
-	uint64_t age = p->front->cfg.link_max_age_ms;
+	uint64_t age = p->door->cfg.max_age_ms;
 
 	return age == 0
 	    ? 0
@@ -68,7 +66,7 @@ conns_address(h2o_socket_t *sock, unsigned char out[SQ_STRANGER_ADDRESS_SIZE])
 static void
 conns_accepted(void *part, h2o_socket_t *sock)
 {
-	struct sq_front_worker *p = part;
+	struct sq_door_part *p = part;
 	unsigned char address[SQ_STRANGER_ADDRESS_SIZE];
 	uint64_t now_ms = sq_worker_now_ms(p->worker);
 	unsigned timeout = CONNS_USER_TIMEOUT_MS;
@@ -77,14 +75,14 @@ conns_accepted(void *part, h2o_socket_t *sock)
 
 	conns_address(sock, address);
 	why = sq_strangers_enter(
-	    p->front->strangers, &c->guest, sq_worker_index(p->worker), address, now_ms);
+	    p->door->strangers, &c->guest, sq_worker_index(p->worker), address, now_ms);
 	if (why != SQ_END_NONE) {
 		sq_conn_count(p, why);
 		h2o_socket_close(sock);
 		free(c);
 		return;
 	}
-	atomic_fetch_add_explicit(&p->front->conns, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&p->door->conns, 1, memory_order_relaxed);
 	c->part = p;
 	c->sock = sock;
 	c->move_at_ms = conns_move_at(p);
@@ -98,11 +96,11 @@ conns_accepted(void *part, h2o_socket_t *sock)
 }
 
 void
-sq_conns_listen(struct sq_front_worker *p, unsigned index)
+sq_conns_listen(struct sq_door_part *p, unsigned index)
 {
 	p->acceptor = (struct sq_acceptor){
 	    .scope = "front", .burst = SQ_ACCEPTOR_BURST, .accepted = conns_accepted, .owner = p};
-	sq_acceptor_open(&p->acceptor, p->slot.ctx->loop, &p->front->listen, index);
+	sq_acceptor_open(&p->acceptor, p->slot.ctx->loop, &p->door->listen, index);
 }
 
 /* Ages. */
@@ -110,19 +108,19 @@ sq_conns_listen(struct sq_front_worker *p, unsigned index)
 static void
 conns_leave(struct sq_task *t)
 {
-	struct sq_front_worker *p = SQ_CONTAINER_OF(t, struct sq_front_worker, leave);
+	struct sq_door_part *p = SQ_CONTAINER_OF(t, struct sq_door_part, leave);
 	struct sq_guest *g;
 	enum sq_end why;
 
-	while ((g = sq_strangers_leaving(p->front->strangers, sq_worker_index(p->worker), &why)) !=
+	while ((g = sq_strangers_leaving(p->door->strangers, sq_worker_index(p->worker), &why)) !=
 	    NULL)
 		sq_conn_end(SQ_CONTAINER_OF(g, struct sq_conn, guest), why);
 }
 
 void
-sq_conns_wake(void *front, unsigned worker)
+sq_conns_wake(void *door, unsigned worker)
 {
-	struct sq_link_front *f = front;
+	struct sq_door *f = door;
 
 	f->parts[worker].leave.run = conns_leave;
 	sq_worker_post(f->parts[worker].worker, &f->parts[worker].leave);
@@ -147,22 +145,22 @@ conns_age(struct sq_conn *c, uint64_t now_ms)
 		return;
 	sq_input_account(c); /* what was answered is held no more */
 	sq_bodies_look(c);
-	if (age == SQ_CONN_DRAIN && c->stream != NULL)
-		sq_deliveries_end(c->stream);
+	if (age == SQ_CONN_DRAIN && c->hold != NULL)
+		c->hold->service->ops->ended(c->hold);
 }
 
 /* Logs ended connections at most once a second, and counts strangers. */
 static void
-conns_say(struct sq_front_worker *p)
+conns_say(struct sq_door_part *p)
 {
 	struct sq_strangers_counts n;
 	char line[CONNS_LINE];
 	int len = 0;
 
 	if (sq_worker_index(p->worker) == 0) {
-		n = sq_strangers_count(p->front->strangers);
-		sq_metric_set(p->front->cfg.metrics, SQ_M_STRANGERS, (int64_t)n.strangers);
-		sq_metric_set(p->front->cfg.metrics, SQ_M_STRANGER_BYTES, (int64_t)n.bytes);
+		n = sq_strangers_count(p->door->strangers);
+		sq_metric_set(p->door->cfg.metrics, SQ_M_STRANGERS, (int64_t)n.strangers);
+		sq_metric_set(p->door->cfg.metrics, SQ_M_STRANGER_BYTES, (int64_t)n.bytes);
 	}
 	if (p->ended.n == 0)
 		return;
@@ -175,7 +173,7 @@ conns_say(struct sq_front_worker *p)
 }
 
 void
-sq_conns_tick(struct sq_front_worker *p, uint64_t now_ms)
+sq_conns_tick(struct sq_door_part *p, uint64_t now_ms)
 {
 	sq_acceptor_resume(&p->acceptor);
 	sq_ask_tick(p, now_ms);
@@ -183,7 +181,6 @@ sq_conns_tick(struct sq_front_worker *p, uint64_t now_ms)
 	if (now_ms < p->second_ms)
 		return;
 	p->second_ms = now_ms + 1000;
-	sq_calls_rest(p);
 	conns_say(p);
 	SQ_LIST_FOR_EACH_SAFE(c, &p->conns, struct sq_conn, node)
 		conns_age(c, now_ms);

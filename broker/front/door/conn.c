@@ -1,4 +1,4 @@
-#include "broker/front/link/conn.h"
+#include "broker/front/door/conn.h"
 
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -7,10 +7,10 @@
 #include "web/h2o.h"
 
 enum {
-	CONN_LINGER_MS = 2000,    /* from the end of the deliveries to the socket's */
-	CONN_EXPIRED_MS = 30000,  /* from the end of a link's token to the link's */
+	CONN_LINGER_MS = 2000,    /* from the end of the hold to the socket's */
+	CONN_EXPIRED_MS = 30000,  /* from the end of a hold's token to the hold's */
 	CONN_SKEW_S = 60,         /* that tokens are taken after their end */
-	CONN_STRANGER_MS = 10000, /* from the accept to a link or a good token */
+	CONN_STRANGER_MS = 10000, /* from the accept to a hold or a good token */
 	CONN_ASKED_MS = 30000,    /* the same, while a token is being verified */
 	CONN_END_MS = 1000,       /* for a peer to take GOAWAY */
 };
@@ -31,8 +31,8 @@ sq_conn_release(struct sq_conn *c)
 void
 sq_conn_move(struct sq_conn *c, uint64_t after_ms)
 {
-	if (c->stream != NULL)
-		sq_link_draining(c->link);
+	if (c->hold != NULL && c->hold->service->ops->moved != NULL)
+		c->hold->service->ops->moved(c->hold);
 	c->move_at_ms = 0;
 	if (after_ms > 0 && c->close_at_ms == 0)
 		c->close_at_ms = sq_worker_now_ms(c->part->worker) + after_ms;
@@ -46,9 +46,9 @@ sq_conn_kill(struct sq_conn *c)
 }
 
 void
-sq_conn_count(struct sq_front_worker *p, enum sq_end why)
+sq_conn_count(struct sq_door_part *p, enum sq_end why)
 {
-	sq_front_count(p, SQ_M_ENDED(why), 1);
+	sq_door_count(p, SQ_M_ENDED(why), 1);
 	p->ended.by_reason[why]++;
 	p->ended.n++;
 }
@@ -75,7 +75,7 @@ sq_conn_end(struct sq_conn *c, enum sq_end why)
 static void
 conn_stand(struct sq_conn *c, enum sq_standing standing)
 {
-	sq_strangers_stand(c->part->front->strangers, &c->guest, standing);
+	sq_strangers_stand(c->part->door->strangers, &c->guest, standing);
 }
 
 void
@@ -86,11 +86,12 @@ sq_conn_known(struct sq_conn *c)
 }
 
 void
-sq_conn_linked(struct sq_conn *c, bool linked)
+sq_conn_set_hold(struct sq_conn *c, struct sq_conn_hold *hold)
 {
+	c->hold = hold;
 	c->active_ms = sq_worker_now_ms(c->part->worker);
 	if (c->sock != NULL)
-		conn_stand(c, linked ? SQ_STANDING_LINKED : SQ_STANDING_KNOWN);
+		conn_stand(c, hold != NULL ? SQ_STANDING_HELD : SQ_STANDING_KNOWN);
 }
 
 void
@@ -101,29 +102,28 @@ sq_conn_asked(struct sq_conn *c, bool asked)
 		conn_stand(c, c->asked > 0 ? SQ_STANDING_ASKED : SQ_STANDING_STRANGER);
 }
 
-void
-sq_conn_expires(struct sq_conn *c, int64_t expires_s)
+int64_t
+sq_conn_expires(int64_t expires_s)
 {
 	int64_t now_s = (int64_t)(sq_clock_wall_ms() / 1000);
 
-	/* One that was taken all the same, as clocks differ, has what they may differ by. */
-	c->expires_s = expires_s == 0 || expires_s > now_s ? expires_s : expires_s + CONN_SKEW_S;
+	return expires_s == 0 || expires_s > now_s ? expires_s : expires_s + CONN_SKEW_S;
 }
 
-/* Whether the link's token has come to its end.  By the wall clock each time: it may be
+/* Whether the hold's token has come to its end.  By the wall clock each time: it may be
  * set, and who verifies tokens goes by it, too. */
 static bool
 conn_expired(const struct sq_conn *c)
 {
-	return c->stream != NULL && c->expires_s != 0 &&
-	    (int64_t)(sq_clock_wall_ms() / 1000) >= c->expires_s;
+	return c->hold != NULL && c->hold->expires_s != 0 &&
+	    (int64_t)(sq_clock_wall_ms() / 1000) >= c->hold->expires_s;
 }
 
-/* A sidecar dials anew with the token that its file has by now. */
+/* A peer dials anew with the token that its file has by now. */
 static void
 conn_expire(struct sq_conn *c, uint64_t now_ms)
 {
-	c->expires_s = 0;
+	c->hold->expires_s = 0;
 	sq_conn_move(c, CONN_EXPIRED_MS);
 	if (c->close_at_ms > now_ms + CONN_EXPIRED_MS) /* it was asked before */
 		c->close_at_ms = now_ms + CONN_EXPIRED_MS;
@@ -133,7 +133,7 @@ conn_expire(struct sq_conn *c, uint64_t now_ms)
 static enum sq_end
 conn_overdue(const struct sq_conn *c, uint64_t now_ms)
 {
-	uint64_t idle_ms = c->part->front->cfg.idle_ms + CONN_LINGER_MS; /* h2o's comes first */
+	uint64_t idle_ms = c->part->door->cfg.idle_ms + CONN_LINGER_MS; /* h2o's comes first */
 
 	switch (c->guest.standing) {
 	case SQ_STANDING_STRANGER:
@@ -143,7 +143,7 @@ conn_overdue(const struct sq_conn *c, uint64_t now_ms)
 	case SQ_STANDING_KNOWN:
 		return c->running == 0 && now_ms - c->active_ms >= idle_ms ? SQ_END_IDLE
 									   : SQ_END_NONE;
-	case SQ_STANDING_LINKED:
+	case SQ_STANDING_HELD:
 	default:
 		return SQ_END_NONE;
 	}
@@ -160,10 +160,10 @@ sq_conn_age(struct sq_conn *c, uint64_t now_ms, enum sq_end *why)
 	if (conn_expired(c))
 		conn_expire(c, now_ms);
 	if (c->move_at_ms != 0 && now_ms >= c->move_at_ms)
-		sq_conn_move(c, c->part->front->cfg.move_ms);
+		sq_conn_move(c, c->part->door->cfg.move_ms);
 	if (c->close_at_ms == 0 || now_ms < c->close_at_ms)
 		return SQ_CONN_KEEP;
-	if (c->stream != NULL)
+	if (c->hold != NULL)
 		return SQ_CONN_DRAIN;
 	return c->running == 0 || now_ms >= c->close_at_ms + CONN_LINGER_MS ? SQ_CONN_KILL
 									    : SQ_CONN_KEEP;

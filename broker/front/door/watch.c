@@ -1,4 +1,4 @@
-#include "broker/front/link/watch.h"
+#include "broker/front/door/watch.h"
 
 void
 sq_watch_conn(struct sq_conn *c)

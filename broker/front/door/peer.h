@@ -1,7 +1,7 @@
 /* Certificates of clients: requested in the handshake, accepted unchecked, and judged by
  * broker/auth at a request without a token. */
-#ifndef SQ_BROKER_FRONT_LINK_PEER_H
-#define SQ_BROKER_FRONT_LINK_PEER_H
+#ifndef SQ_BROKER_FRONT_DOOR_PEER_H
+#define SQ_BROKER_FRONT_DOOR_PEER_H
 
 #include <openssl/ssl.h>
 #include <stdbool.h>

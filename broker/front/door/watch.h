@@ -1,15 +1,15 @@
 /* The callback for a connection's input: h2o's is replaced by the connection's own (input.on_read),
  * because h2o 2.2.5 has no hook there. h2o sets its own again whenever it begins to read.  Thread:
  * the connection's. */
-#ifndef SQ_BROKER_FRONT_LINK_WATCH_H
-#define SQ_BROKER_FRONT_LINK_WATCH_H
+#ifndef SQ_BROKER_FRONT_DOOR_WATCH_H
+#define SQ_BROKER_FRONT_DOOR_WATCH_H
 
-#include "broker/front/link/part.h"
+#include "broker/front/door/part.h"
 
 /* Puts the connection's callback back, if h2o has set its own.  Called after each step for which
  * h2o may have stopped reading; the rest is done at the end of each turn (sq_inputs_turn()). */
 void sq_watch_conn(struct sq_conn *);
-/* Resumes reading from a connection that the front, not h2o, has stopped. */
+/* Resumes reading from a connection that the door, not h2o, has stopped. */
 void sq_watch_read(struct sq_conn *);
 
 #endif

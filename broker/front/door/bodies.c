@@ -1,10 +1,10 @@
-/* See broker/front/link/bodies.h. */
-#include "broker/front/link/bodies.h"
+/* See broker/front/door/bodies.h. */
+#include "broker/front/door/bodies.h"
 
 #include <sys/socket.h>
 
-#include "broker/front/link/conn.h"
-#include "broker/front/link/watch.h"
+#include "broker/front/door/conn.h"
+#include "broker/front/door/watch.h"
 #include "web/h2o.h"
 
 enum {
@@ -42,7 +42,7 @@ sq_bodies_wait_ms(size_t bytes, size_t together)
 static size_t
 bodies_together(struct sq_conn *c)
 {
-	return atomic_load_explicit(&c->part->front->bodies, memory_order_relaxed);
+	return atomic_load_explicit(&c->part->door->bodies, memory_order_relaxed);
 }
 
 /* How many bytes it may have now. */
@@ -50,14 +50,14 @@ static size_t
 bodies_most(struct sq_conn *c)
 {
 	return sq_bodies_most(sq_memory_level(), bodies_together(c), sq_memory_limit(),
-	    c->part->front->conf.max_request_entity_size);
+	    c->part->door->conf.max_request_entity_size);
 }
 
 static void
 bodies_count(struct sq_conn *c, size_t bytes)
 {
 	atomic_fetch_add_explicit(
-	    &c->part->front->bodies, bytes - c->bodies.bytes, memory_order_relaxed);
+	    &c->part->door->bodies, bytes - c->bodies.bytes, memory_order_relaxed);
 	c->bodies.bytes = bytes;
 }
 

@@ -1,5 +1,5 @@
-/* Guests that must leave; see broker/front/link/stranger.h. */
-#include "broker/front/link/stranger.h"
+/* Guests that must leave; see broker/front/door/stranger.h. */
+#include "broker/front/door/stranger.h"
 
 #include <assert.h>
 #include <pthread.h>
@@ -9,7 +9,7 @@
 #include "core/htab.h"
 #include "core/mem.h"
 
-#define UNLINKED SQ_STANDING_LINKED
+#define UNHELD SQ_STANDING_HELD
 #define COUNTED SQ_STANDING_KNOWN /* those below it, whose bytes count */
 
 enum {
@@ -35,7 +35,7 @@ struct leavers {
 struct sq_strangers {
 	pthread_mutex_t lock;
 	struct sq_strangers_cfg cfg;
-	struct sq_list by_age[UNLINKED];        /* the oldest first */
+	struct sq_list by_age[UNHELD];          /* the oldest first */
 	struct sq_list by_size[COUNTED][SIZES]; /* who holds something */
 	struct sq_htab addresses;
 	struct leavers *leavers; /* by worker */
@@ -70,7 +70,7 @@ sq_strangers_new(const struct sq_strangers_cfg *cfg)
 	assert(cfg->workers > 0);
 	s->cfg = *cfg;
 	pthread_mutex_init(&s->lock, NULL);
-	for (unsigned i = 0; i < UNLINKED; i++)
+	for (unsigned i = 0; i < UNHELD; i++)
 		sq_list_init(&s->by_age[i]);
 	for (unsigned i = 0; i < COUNTED; i++)
 		for (unsigned k = 0; k < SIZES; k++)
@@ -226,7 +226,7 @@ guest_leave(struct sq_strangers *s, struct sq_guest *g, enum sq_end why)
 static struct sq_guest *
 guest_oldest(struct sq_strangers *s)
 {
-	for (unsigned i = 0; i < UNLINKED; i++)
+	for (unsigned i = 0; i < UNHELD; i++)
 		if (!sq_list_empty(&s->by_age[i]))
 			return SQ_LIST_FIRST(&s->by_age[i], struct sq_guest, by_age);
 	return NULL;
@@ -236,12 +236,12 @@ guest_oldest(struct sq_strangers *s)
 static bool
 strangers_full(const struct sq_strangers *s)
 {
-	size_t unlinked = 0;
+	size_t unheld = 0;
 
-	for (unsigned i = 0; i < UNLINKED; i++)
-		unlinked += s->n[i];
-	return unlinked >= s->cfg.max - s->cfg.max / 4 ||
-	    unlinked + s->n[SQ_STANDING_LINKED] >= s->cfg.max;
+	for (unsigned i = 0; i < UNHELD; i++)
+		unheld += s->n[i];
+	return unheld >= s->cfg.max - s->cfg.max / 4 ||
+	    unheld + s->n[SQ_STANDING_HELD] >= s->cfg.max;
 }
 
 /* Makes a place, if there is none. */
@@ -327,7 +327,7 @@ guest_stand(struct sq_strangers *s, struct sq_guest *g, enum sq_standing standin
 	g->standing = standing;
 	if (standing == SQ_STANDING_STRANGER) /* it is the first to go now */
 		sq_list_push_front(&s->by_age[standing], &g->by_age);
-	else if (standing < UNLINKED)
+	else if (standing < UNHELD)
 		sq_list_push_back(&s->by_age[standing], &g->by_age);
 	if (standing < COUNTED)
 		guest_size(s, g, bytes);

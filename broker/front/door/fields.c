@@ -1,5 +1,5 @@
-/* See broker/front/link/fields.h. */
-#include "broker/front/link/fields.h"
+/* See broker/front/door/fields.h. */
+#include "broker/front/door/fields.h"
 
 #include <stdbool.h>
 

@@ -13,8 +13,8 @@
  *   REFUSED    one of the largest  64 KiB
  *
  * So acknowledgements, which are small, pass in a well-behaved connection. */
-#ifndef SQ_BROKER_FRONT_LINK_BODIES_H
-#define SQ_BROKER_FRONT_LINK_BODIES_H
+#ifndef SQ_BROKER_FRONT_DOOR_BODIES_H
+#define SQ_BROKER_FRONT_DOOR_BODIES_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -1,10 +1,10 @@
-/* See broker/front/link/peer.h. */
-#include "broker/front/link/peer.h"
+/* See broker/front/door/peer.h. */
+#include "broker/front/door/peer.h"
 
 #include <openssl/bio.h>
 #include <openssl/x509_vfy.h>
 
-#include "broker/front/link/part.h"
+#include "broker/front/door/part.h"
 
 /* Notes the connection's TLS, which h2o has no function for: its BIO leads to the socket.  Of
  * the certificate the handshake itself proves that the client has its key. */

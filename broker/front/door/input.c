@@ -1,14 +1,14 @@
-/* See broker/front/link/input.h. */
-#include "broker/front/link/input.h"
+/* See broker/front/door/input.h. */
+#include "broker/front/door/input.h"
 
 #include <h2o/http1.h>
 #include <h2o/http2.h>
 #include <string.h>
 
-#include "broker/front/link/bodies.h"
-#include "broker/front/link/conn.h"
-#include "broker/front/link/head.h"
-#include "broker/front/link/watch.h"
+#include "broker/front/door/bodies.h"
+#include "broker/front/door/conn.h"
+#include "broker/front/door/head.h"
+#include "broker/front/door/watch.h"
 #include "web/h2o.h"
 
 enum {
@@ -101,7 +101,7 @@ input_held(const struct sq_conn *c)
 void
 sq_input_account(struct sq_conn *c)
 {
-	const struct sq_link_front *f = c->part->front;
+	const struct sq_door *f = c->part->door;
 	bool stranger = c->guest.standing == SQ_STANDING_STRANGER;
 	struct sq_h2o_held held;
 
@@ -121,7 +121,7 @@ sq_input_account(struct sq_conn *c)
 /* A turn. */
 
 void
-sq_inputs_turn(struct sq_front_worker *p)
+sq_inputs_turn(struct sq_door_part *p)
 {
 	SQ_LIST_FOR_EACH_SAFE(c, &p->unread, struct sq_conn, input.unread)
 		if (c->sock->_cb.read != NULL)
@@ -132,7 +132,7 @@ sq_inputs_turn(struct sq_front_worker *p)
 static void
 input_pass(struct sq_conn *c, h2o_socket_t *sock, const char *err)
 {
-	struct sq_front_worker *p = c->part;
+	struct sq_door_part *p = c->part;
 	uint64_t errors;
 
 	c->input.turning = true; /* keeps it */
@@ -186,7 +186,7 @@ sq_input_request(struct sq_conn *c, h2o_req_t *req)
 static void
 input_accept(struct sq_conn *c, bool http2)
 {
-	struct sq_front_worker *p = c->part;
+	struct sq_door_part *p = c->part;
 	h2o_socket_t *sock = c->sock;
 	h2o_buffer_t *come = sock->input;
 	struct timeval now = *h2o_get_timestamp(p->accept.ctx, NULL, NULL);

@@ -1,18 +1,18 @@
-/* Strangers: connections that have shown neither a good token nor a link, and the bounds of all
- * together.  Pure accounting, without sockets and clock: the front (broker/front/link/conns.h)
+/* Strangers: connections that have shown neither a good token nor a hold, and the bounds of all
+ * together.  Pure accounting, without sockets and clock: the front (broker/front/door/conns.h)
  * reports the steps of its connections, and is told which of them must leave.
  *
  * A connection is a guest from its accept to its close, in one of four standings.  Guests without a
- * link are at most three quarters of all: the last quarter is kept for links.  When there is no
+ * hold are at most three quarters of all: the last quarter is kept for holds.  When there is no
  * place, or all hold too much, one must leave: the oldest, or the one with the most bytes;
  * strangers before guests whose token is being verified, and these before known ones.  The oldest
  * stranger of an address with too many strangers must leave too.
  *
  * A guest belongs to one worker, whose thread alone changes its standing and frees it.  An arrival
  * at another worker may be the reason why it must leave; its own worker is then told.  Thread: any
- * of the front's.  Locks: one, inside; links don't take it. */
-#ifndef SQ_BROKER_FRONT_LINK_STRANGER_H
-#define SQ_BROKER_FRONT_LINK_STRANGER_H
+ * of the door's.  Locks: one, inside; holds don't take it. */
+#ifndef SQ_BROKER_FRONT_DOOR_STRANGER_H
+#define SQ_BROKER_FRONT_DOOR_STRANGER_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -25,7 +25,7 @@ enum sq_standing {
 	SQ_STANDING_STRANGER,
 	SQ_STANDING_ASKED, /* its token is being verified */
 	SQ_STANDING_KNOWN, /* it has shown a good token */
-	SQ_STANDING_LINKED,
+	SQ_STANDING_HELD,  /* by a service: its connection has a hold */
 	SQ_STANDING_COUNT
 };
 

@@ -1,7 +1,7 @@
 /* Counts the fields of an HTTP/2 head by its HPACK (RFC 7541, 6): h2o makes some hundred bytes of
  * each, and a field can be a single byte that refers to a table.  Pure; nothing is decoded. */
-#ifndef SQ_BROKER_FRONT_LINK_FIELDS_H
-#define SQ_BROKER_FRONT_LINK_FIELDS_H
+#ifndef SQ_BROKER_FRONT_DOOR_FIELDS_H
+#define SQ_BROKER_FRONT_DOOR_FIELDS_H
 
 #include <stddef.h>
 #include <stdint.h>

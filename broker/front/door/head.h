@@ -4,8 +4,8 @@
  *
  * The end of a head is the same as in h2o's parser: lines end in LF or CR LF, and one empty line
  * may come before the first. */
-#ifndef SQ_BROKER_FRONT_LINK_HEAD_H
-#define SQ_BROKER_FRONT_LINK_HEAD_H
+#ifndef SQ_BROKER_FRONT_DOOR_HEAD_H
+#define SQ_BROKER_FRONT_DOOR_HEAD_H
 
 #include <stddef.h>
 

@@ -1,5 +1,5 @@
-/* See broker/front/link/head.h. */
-#include "broker/front/link/head.h"
+/* See broker/front/door/head.h. */
+#include "broker/front/door/head.h"
 
 #include <stdbool.h>
 #include <string.h>

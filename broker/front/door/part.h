@@ -1,0 +1,114 @@
+/* The structs of the door, below all its files; each file writes the part named after it.  From low
+ * to high: conn.c has one connection; watch.c h2o's callbacks; bodies.c the bounds of bodies while
+ * memory is short; pending.c requests that are answered later; service.c what services may do;
+ * input.c input; ask.c authentication; conns.c all connections of a worker; door.c the door's life
+ * and the way of a request to its service. */
+#ifndef SQ_BROKER_FRONT_DOOR_PART_H
+#define SQ_BROKER_FRONT_DOOR_PART_H
+
+#include <h2o.h>
+#include <stdatomic.h>
+
+#include "broker/front/door/door.h"
+#include "broker/front/door/service.h"
+#include "broker/front/door/stranger.h"
+#include "broker/front/door/toll.h"
+#include "broker/metrics/metrics.h"
+#include "core/list.h"
+#include "core/listen.h"
+#include "web/acceptor.h"
+#include "web/certificate.h"
+#include "web/linger.h"
+#include "web/slot.h"
+#include "web/worker.h"
+
+/* Of a connection; starts zeroed. */
+struct sq_bodies {
+	size_t bytes;     /* counted in the door's total */
+	uint64_t over_ms; /* since when it is above the bound and not read; 0: it is below */
+};
+
+/* Input of a connection. */
+struct sq_input {
+	enum { SQ_INPUT_NEW, SQ_INPUT_HTTP1, SQ_INPUT_HTTP2 } protocol;
+	h2o_socket_cb on_read; /* the door's callback, in place of h2o's, which is 'next' */
+	h2o_socket_cb next;
+	struct sq_list unread; /* in its worker's list, while h2o does not read */
+	struct sq_toll toll;   /* HTTP/2 */
+	bool preface;          /* HTTP/2: the preface has come */
+	bool turning;          /* h2o's callback runs */
+	size_t head;           /* HTTP/1.1: bytes of the request's head; 0: incomplete */
+};
+
+/* Of a worker: checks of the basis of holds' identities. */
+struct sq_looks {
+	uint64_t epoch; /* of broker/auth, at the last check */
+	uint64_t at_ms; /* of the next check */
+};
+
+/* Of a worker: connections ended since the last log line. */
+struct sq_ended {
+	unsigned by_reason[SQ_END_COUNT], n;
+};
+
+/* The door's part on one worker; that worker's thread only, but for the atomics. */
+struct sq_door_part {
+	struct sq_crew_slot slot;
+	struct sq_door *door;
+	struct sq_worker *worker;
+	h2o_accept_ctx_t accept;
+	struct sq_acceptor acceptor;
+	bool serving; /* until the end begins */
+	struct sq_looks looks;
+	struct sq_certificate *certificate; /* NULL: clear text */
+	struct sq_list conns;               /* struct sq_conn */
+	struct sq_list unread;              /* struct sq_conn, those that h2o doesn't read from */
+	struct sq_task leave;               /* ends guests that must leave */
+	struct sq_ended ended;
+	uint64_t stream_errors; /* of h2o's, by the last turn */
+	struct sq_lingers lingers;
+	atomic_uint running; /* pending requests with the broker; written by its own worker only */
+	uint64_t second_ms;  /* of the next check of all connections */
+	uint64_t files_ms;   /* and of the certificate */
+};
+
+struct sq_door {
+	struct sq_front front; /* first */
+	struct sq_door_cfg cfg;
+	struct sq_broker *broker; /* set before a worker serves */
+	h2o_globalconf_t conf;
+	struct sq_listen listen;
+	struct sq_door_part *parts; /* one per worker */
+	unsigned n_parts;
+	bool serving; /* its slots are open */
+	struct sq_strangers *strangers;
+	atomic_uint conns;
+	atomic_size_t bodies; /* bytes of good connections, while memory is short */
+	atomic_bool draining;
+};
+
+/* A connection.  Freed when its socket is closed and no pending request is left. */
+struct sq_conn {
+	struct sq_list node;
+	struct sq_door_part *part;
+	h2o_socket_t *sock;        /* NULL once closed */
+	struct sq_conn_hold *hold; /* its service's; or NULL */
+	SSL *peer;                 /* the socket's, once it has shown a certificate; or NULL */
+	struct sq_guest guest;
+	struct sq_input input;
+	struct sq_bodies bodies;
+	unsigned running;     /* requests with the broker, questions with broker/auth */
+	unsigned asked;       /* the questions, while the connection was not known */
+	uint64_t active_ms;   /* of the last request, answer, or end of a hold */
+	uint64_t kill_at_ms;  /* 0: not ended */
+	uint64_t move_at_ms;  /* 0: never */
+	uint64_t close_at_ms; /* 0: not asked to move */
+};
+
+static inline void
+sq_door_count(const struct sq_door_part *p, enum sq_broker_metric m, int64_t by)
+{
+	sq_metric_add(p->door->cfg.metrics, m, by);
+}
+
+#endif

@@ -1,0 +1,86 @@
+/* See broker/front/door/pending.h. */
+#include "broker/front/door/pending.h"
+
+#include <assert.h>
+
+#include "broker/front/door/bodies.h"
+#include "broker/front/door/conn.h"
+#include "broker/front/door/watch.h"
+
+/* In the request's pool. */
+struct sq_pending_guard {
+	struct sq_pending_req *owner; /* NULL once answered */
+	h2o_req_t *req;
+};
+
+static void
+guard_dispose(void *p)
+{
+	struct sq_pending_guard *g = p;
+
+	if (g->owner != NULL)
+		g->owner->guard = NULL;
+}
+
+/* Its own worker alone writes the count. */
+static void
+pending_count(const struct sq_pending_req *p, int by)
+{
+	atomic_uint *n = &p->conn->part->running;
+
+	if (p->work)
+		atomic_store_explicit(n,
+		    atomic_load_explicit(n, memory_order_relaxed) + (unsigned)by,
+		    memory_order_release);
+}
+
+static void
+pending_start(struct sq_pending_req *p, struct sq_conn *c, h2o_req_t *req, bool work)
+{
+	p->conn = c;
+	p->work = work;
+	p->guard = h2o_mem_alloc_shared(&req->pool, sizeof *p->guard, guard_dispose);
+	*p->guard = (struct sq_pending_guard){p, req};
+	c->running++;
+	pending_count(p, 1);
+}
+
+void
+sq_pending_begin(
+    struct sq_pending_req *p, struct sq_conn *c, h2o_req_t *req, const struct sq_identity *who)
+{
+	(void)who;
+	pending_start(p, c, req, true);
+}
+
+void
+sq_pending_ask(struct sq_pending_req *p, struct sq_conn *c, h2o_req_t *req)
+{
+	pending_start(p, c, req, false);
+}
+
+h2o_req_t *
+sq_pending_request(struct sq_pending_req *p)
+{
+	struct sq_pending_guard *g = p->guard;
+
+	p->guard = NULL;
+	if (g == NULL)
+		return NULL;
+	g->owner = NULL;
+	return g->req;
+}
+
+void
+sq_pending_end(struct sq_pending_req *p)
+{
+	struct sq_conn *c = p->conn;
+
+	assert(p->guard == NULL && c->running > 0);
+	pending_count(p, -1);
+	c->running--;
+	c->active_ms = sq_worker_now_ms(c->part->worker);
+	sq_watch_conn(c);
+	sq_bodies_look(c);
+	sq_conn_release(c);
+}

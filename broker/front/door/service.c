@@ -1,0 +1,128 @@
+/* What services may do with connections; see broker/front/door/service.h. */
+#include "broker/front/door/service.h"
+
+#include <arpa/inet.h>
+#include <assert.h>
+#include <stdio.h>
+
+#include "broker/front/door/conn.h"
+#include "broker/front/door/watch.h"
+
+static const struct {
+	unsigned status;
+	const char *text;
+} turned[] = {
+#define TURNED_ROW(symbol, status, text) {status, text},
+    SQ_TURNED(TURNED_ROW)
+#undef TURNED_ROW
+};
+
+unsigned
+sq_turned_status(enum sq_turned why)
+{
+	return turned[why].status;
+}
+
+const char *
+sq_turned_text(enum sq_turned why)
+{
+	return turned[why].text;
+}
+
+/* Holds. */
+
+void
+sq_conn_hold_begin(struct sq_conn_hold *h, struct sq_service *service, struct sq_conn *c,
+    const struct sq_identity *who)
+{
+	assert(c->hold == NULL && service->ops->ended != NULL);
+	*h = (struct sq_conn_hold){.service = service,
+	    .conn = c,
+	    .who = who,
+	    .expires_s = sq_conn_expires(who->expires_s)};
+	sq_conn_set_hold(c, h);
+}
+
+void
+sq_conn_hold_prove(struct sq_conn_hold *h, const struct sq_proof *proof)
+{
+	h->proof = *proof;
+}
+
+void
+sq_conn_hold_end(struct sq_conn_hold *h)
+{
+	assert(h->conn->hold == h);
+	sq_conn_set_hold(h->conn, NULL);
+}
+
+struct sq_conn_hold *
+sq_conn_hold_of(const struct sq_conn *c, const struct sq_service *service)
+{
+	return c->hold != NULL && c->hold->service == service ? c->hold : NULL;
+}
+
+/* Connections. */
+
+bool
+sq_conn_held(const struct sq_conn *c)
+{
+	return c->hold != NULL;
+}
+
+struct sq_worker *
+sq_conn_worker(const struct sq_conn *c)
+{
+	return c->part->worker;
+}
+
+unsigned
+sq_conn_running(const struct sq_conn *c)
+{
+	return c->running;
+}
+
+bool
+sq_conn_moved(const struct sq_conn *c)
+{
+	return c->close_at_ms != 0;
+}
+
+bool
+sq_conn_leaving(const struct sq_conn *c)
+{
+	return sq_conn_moved(c) ||
+	    atomic_load_explicit(&c->part->door->draining, memory_order_relaxed);
+}
+
+void
+sq_conn_welcome(struct sq_conn *c)
+{
+	sq_conn_known(c);
+}
+
+void
+sq_conn_sent(struct sq_conn *c, size_t bytes)
+{
+	sq_toll_earn(&c->input.toll, SQ_TOLL_SEND + bytes / SQ_TOLL_SENT_BYTES);
+	sq_watch_conn(c);
+}
+
+void
+sq_conn_peer(const struct sq_conn *c, char out[SQ_CONN_PEER_MAX])
+{
+	struct sockaddr_storage peer = {0};
+	const struct sockaddr_in6 *six = (const void *)&peer;
+	const struct sockaddr_in *four = (const void *)&peer;
+	char text[INET6_ADDRSTRLEN] = "?";
+
+	if (c->sock != NULL)
+		(void)h2o_socket_getpeername(c->sock, (struct sockaddr *)&peer);
+	if (peer.ss_family == AF_INET6) {
+		(void)inet_ntop(AF_INET6, &six->sin6_addr, text, sizeof text);
+		(void)snprintf(out, SQ_CONN_PEER_MAX, "[%s]:%u", text, ntohs(six->sin6_port));
+	} else {
+		(void)inet_ntop(AF_INET, &four->sin_addr, text, sizeof text);
+		(void)snprintf(out, SQ_CONN_PEER_MAX, "%s:%u", text, ntohs(four->sin_port));
+	}
+}
