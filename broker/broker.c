@@ -165,6 +165,7 @@ broker_files(const struct sq_broker_cfg *cfg)
 	    .log = cfg->log,
 	    .durability = cfg->durability,
 	    .interval_ms = cfg->sync_interval_ms,
+	    .stall_ms = cfg->store_stall_ms,
 	    .journal_bytes = cfg->journal_size,
 	    .max_bytes = cfg->store_max_size,
 	    .cache_bytes = cfg->store_cache_size};

@@ -401,14 +401,16 @@ program_signals(struct program *p)
 	    .owner = p});
 }
 
-/* Tells the service manager what /readyz says, and that the workers turn. */
+/* Tells the service manager what /readyz says, and that the workers turn.  Asks also where nobody wants
+ * to know: then log and metrics have what the engine finds out. */
 static void
 program_tell(struct program *p)
 {
 	struct sq_buf why = {0}, stuck = {0};
+	bool ready = program_ready(p, &why);
 
 	if (sq_notify_wanted(p->notify)) {
-		if (program_ready(p, &why) && sq_buf_len(&why) == 0)
+		if (ready && sq_buf_len(&why) == 0)
 			sq_buf_printf(&why, "serves %s", p->config.listen);
 		sq_buf_u8(&why, '\0');
 		sq_notify_status(p->notify, (const char *)sq_buf_data(&why));

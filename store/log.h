@@ -109,6 +109,9 @@ struct sq_log_ops {
 	void (*release)(struct sq_log *, uint64_t lsn);
 	/* lsn of the last record that was applied; 'from' before the first one.  Thread: any. */
 	uint64_t (*last)(const struct sq_log *);
+	/* For how long one commit has been under way, applied() of its record included; 0: none is.
+	 * A log whose files hang can't say so by stalled().  Never blocks on a file.  Thread: any. */
+	uint64_t (*busy_ms)(const struct sq_log *);
 	/* Bytes of records that are not released; 'max' gets the most there can be before the log
 	 * stalls.  Thread: any. */
 	uint64_t (*used)(const struct sq_log *, uint64_t *max);
@@ -156,6 +159,12 @@ static inline uint64_t
 sq_log_last(const struct sq_log *l)
 {
 	return l->ops->last(l);
+}
+
+static inline uint64_t
+sq_log_busy_ms(const struct sq_log *l)
+{
+	return l->ops->busy_ms(l);
 }
 
 static inline uint64_t

@@ -179,6 +179,9 @@ const struct sq_config_key sq_broker_config_keys[] = {
 	"none); docs/store.md says what each can lose."},
     {"store.sync-interval", SQ_CFG_DURATION, AT(sync_interval_ms), "100ms", 1, MINUTE, NULL,
 	"Time between two syncs with store.durability interval."},
+    {"store.stall-timeout", SQ_CFG_DURATION, AT(store_stall_ms), "30s", SECOND, HOUR, NULL,
+	"A commit that the disk has not done for so long is a stall: the broker is not ready, and "
+	"takes nothing new that is durable."},
     {"store.journal-size", SQ_CFG_SIZE, AT(journal_size), "256Mi", 8 * MIB, MIB *MIB, NULL,
 	"Size of the journal; what it holds is also in memory."},
     {"store.max-size", SQ_CFG_SIZE, AT(store_max_size), "64Gi", 16 * MIB, MIB *MIB, NULL,
@@ -418,6 +421,7 @@ sq_broker_config_cfg(const struct sq_broker_config *c)
 	    .store_dir = c->store_dir,
 	    .durability = (enum sq_durability)c->durability,
 	    .sync_interval_ms = c->sync_interval_ms,
+	    .store_stall_ms = c->store_stall_ms,
 	    .journal_size = c->journal_size,
 	    .store_max_size = c->store_max_size,
 	    .store_cache_size = c->store_cache_size,

@@ -69,7 +69,7 @@ struct sq_broker_config {
 	unsigned engine; /* enum sq_broker_engine */
 	char *store_dir;
 	unsigned durability; /* enum sq_durability */
-	uint64_t sync_interval_ms, journal_size, store_max_size, store_cache_size;
+	uint64_t sync_interval_ms, store_stall_ms, journal_size, store_max_size, store_cache_size;
 	char *admin_listen;
 	bool console;
 	uint64_t max_packet, max_inflight, max_sessions, max_subs;

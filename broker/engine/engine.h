@@ -254,7 +254,8 @@ struct sq_engine_ops {
 	/* All workers have stopped, all queues may still be open. */
 	void (*close)(struct sq_engine *);
 	/* Whether the engine works.  False with a line in 'why' while nothing can be made durable,
-	 * or when durable state is damaged.  Thread: any. */
+	 * or when durable state is damaged.  Asked now and then: a disk that hangs may be found, and
+	 * told by log and metrics, by this call alone.  Thread: any. */
 	bool (*healthy)(struct sq_engine *, struct sq_buf *why);
 	/* Whether commits have been waiting for long.  Thread: any. */
 	bool (*stalled)(struct sq_engine *);

@@ -14,6 +14,7 @@ struct sq_engine_files {
 	const struct sq_log_ops *log; /* its log; outlives the engine */
 	enum sq_durability durability;
 	uint64_t interval_ms;
+	uint64_t stall_ms;      /* a commit that takes longer is a stall; 0: none is */
 	uint64_t journal_bytes; /* of messages and changes that are in the log only */
 	uint64_t max_bytes;     /* of the tables */
 	uint64_t cache_bytes;   /* of waiting messages that are also in memory */

@@ -23,7 +23,7 @@ struct sq_broker_cfg {
 	const char *store_dir;
 	const struct sq_log_ops *log;
 	enum sq_durability durability;
-	uint64_t sync_interval_ms, journal_size, store_max_size, store_cache_size;
+	uint64_t sync_interval_ms, store_stall_ms, journal_size, store_max_size, store_cache_size;
 	uint64_t txn_bytes, txn_items; /* for tests; 0: the engine's own */
 	uint32_t max_packet;           /* bytes of an MQTT packet */
 	uint64_t recovery_ms;          /* see sq_broker_remade(); 0: off */

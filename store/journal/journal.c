@@ -58,6 +58,15 @@ sq_journal_last(const struct sq_journal *j)
 }
 
 uint64_t
+sq_journal_busy_ms(const struct sq_journal *j)
+{
+	uint64_t since = atomic_load_explicit(&j->since, memory_order_relaxed);
+	uint64_t now = sq_clock_ms();
+
+	return since == 0 || since > now ? 0 : now - since;
+}
+
+uint64_t
 sq_journal_used(const struct sq_journal *cj, uint64_t *max)
 {
 	struct sq_journal *j = (struct sq_journal *)(uintptr_t)cj;

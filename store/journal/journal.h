@@ -72,6 +72,10 @@ void sq_journal_append(struct sq_journal *, struct sq_log_entry *);
 void sq_journal_release(struct sq_journal *, uint64_t lsn);
 /* The lsn of the last record that committed() or 'replay' got, else 'from'.  Thread: any. */
 uint64_t sq_journal_last(const struct sq_journal *);
+/* For how long the writer has been at one commit, or a sync that was due: in calls of the operating
+ * system, which may never return, in tries after failures, or in committed().  0: it is at none.
+ * Thread: any. */
+uint64_t sq_journal_busy_ms(const struct sq_journal *);
 /* Bytes of segments with records that are needed; '*max' gets their maximum.  Thread: any. */
 uint64_t sq_journal_used(const struct sq_journal *, uint64_t *max);
 

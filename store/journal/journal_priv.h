@@ -42,7 +42,8 @@ struct sq_journal {
 	struct sq_journal_cfg cfg;
 	int dirfd;
 	pthread_t writer, maker;
-	_Atomic uint64_t last; /* last lsn whose entries committed() has got */
+	_Atomic uint64_t last;  /* last lsn whose entries committed() has got */
+	_Atomic uint64_t since; /* sq_clock_ms() when the writer began what it is at; 0: it waits */
 	struct sq_journal_write write;
 
 	pthread_mutex_t lock;   /* of the members below */

@@ -423,6 +423,13 @@ writer_stall(struct sq_journal *j)
 	return !closing;
 }
 
+/* From now on sq_journal_busy_ms() counts. */
+static void
+writer_begin(struct sq_journal *j)
+{
+	atomic_store_explicit(&j->since, sq_clock_ms(), memory_order_relaxed);
+}
+
 /* Commits, however long it takes; false: the journal closes without it. */
 static bool
 writer_place(struct sq_journal *j, const struct batch *b)
@@ -440,6 +447,7 @@ writer_place(struct sq_journal *j, const struct batch *b)
 	}
 	if (j->write.stalled) {
 		j->write.stalled = false;
+		writer_begin(j); /* the stall had its reason */
 		j->cfg.stalled(j->cfg.owner, NULL);
 	}
 	if (j->cfg.commits != NULL && !sq_list_empty(&b->entries))
@@ -601,6 +609,7 @@ sq_journal_writer(void *arg)
 
 	sq_list_init(&b.entries);
 	while (writer_collect(j, &b)) {
+		writer_begin(j);
 		if (!sq_list_empty(&b.entries)) {
 			if (!writer_place(j, &b))
 				break;
@@ -609,6 +618,7 @@ sq_journal_writer(void *arg)
 			sq_list_init(&b.entries);
 		}
 		writer_do_due(j);
+		atomic_store_explicit(&j->since, 0, memory_order_relaxed);
 	}
 	SQ_LIST_FOR_EACH_SAFE(e, &b.entries, struct sq_log_entry, node)
 		sq_list_remove(&e->node);

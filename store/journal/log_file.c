@@ -107,6 +107,12 @@ file_last(const struct sq_log *l)
 }
 
 static uint64_t
+file_busy_ms(const struct sq_log *l)
+{
+	return sq_journal_busy_ms(file_of(l)->journal);
+}
+
+static uint64_t
 file_used(const struct sq_log *l, uint64_t *max)
 {
 	return sq_journal_used(file_of(l)->journal, max);
@@ -120,5 +126,6 @@ const struct sq_log_ops sq_log_file = {
     .append = file_append,
     .release = file_release,
     .last = file_last,
+    .busy_ms = file_busy_ms,
     .used = file_used,
 };

@@ -31,7 +31,8 @@ static struct sq_buf told; /* texts, each with its NUL */
 static _Atomic unsigned n_told;
 static uint64_t last_lsn;
 static unsigned replayed;
-static int refusal; /* what applied() returns for a record that is found */
+static int refusal;      /* what applied() returns for a record that is found */
+static atomic_bool hold; /* applied() stays */
 static enum sq_log_role role;
 static uint64_t epoch;
 static unsigned roles;
@@ -60,6 +61,8 @@ on_applied(void *owner, uint64_t lsn, struct sq_bytes data, struct sq_list *entr
 		return refusal;
 	}
 	cr_assert_eq(data.len, 0);
+	while (hold)
+		usleep(WAIT_US);
 	SQ_LIST_FOR_EACH_SAFE(e, entries, struct sq_log_entry, node) {
 		sq_list_remove(&e->node);
 		sq_buf_append(&told, e->data.p, e->data.len);
@@ -196,6 +199,32 @@ CONTRACT(what_was_appended_is_applied_in_order)
 	wait_told(ENTRIES);
 	assert_told("a", ENTRIES);
 	cr_assert_eq(sq_log_last(log_), last_lsn);
+}
+
+/* Awaits that a commit has been under way for more than 'ms', or that none is. */
+static void
+wait_busy(bool busy, uint64_t ms)
+{
+	for (unsigned i = 0; i < WAITS && (sq_log_busy_ms(log_) > ms) != busy; i++)
+		usleep(WAIT_US);
+	cr_assert_eq(sq_log_busy_ms(log_) > ms, busy);
+}
+
+CONTRACT(the_time_of_a_commit_is_told_while_it_is_under_way)
+{
+	static struct entry v[2];
+
+	cr_assert_eq(sq_log_busy_ms(log_), 0);
+	hold = true;
+	append(&v[0], "a", 0);
+	wait_busy(true, 50);
+	cr_assert_eq(n_told, 0);
+	hold = false;
+	wait_told(1);
+	wait_busy(false, 0);
+	append(&v[1], "a", 1);
+	wait_told(2);
+	assert_told("a", 2);
 }
 
 CONTRACT(it_is_there_after_a_restart)

@@ -74,6 +74,38 @@ async def not_ready(program, pattern, timeout_s=20):
     await eventually(says, f"not ready, with {pattern}", timeout_s)
 
 
+# ---- hung
+
+@scenario(timeout_s=120)
+async def test_a_disk_that_never_answers_is_a_stall(env):
+    """A call that does not return says nothing: the time of the commit does, once in the log. Restarting
+    would not help, so the broker lives on, and what needs no disk goes on."""
+    stack = await stack_with(env, store={"stall-timeout": "1s"})
+    stack.broker.environment["SQMQOS_FAULT"] = "journal-before-write:20:hang"
+    await stack.start()
+    env.check_leftovers = False  # of what waits there will be no end
+    a, b = stack.ports
+    await absent(env, stack)
+    app = await env.connect(a, "app")
+    waiting = []
+    while "fault point" not in stack.log(stack.broker):  # where the journal's writer stays
+        waiting.append(app.publish_nowait("flow/app", number("app", len(waiting)), 1))
+        await asyncio.sleep(0.01)
+    waits = app.publish_nowait("flow/app", b"waits 0 ", 1)
+    await not_ready(stack.broker, r"journal: the disk has not done a commit for \d+ s")
+    assert await metric(stack.broker, "sqmqos_store_stalled") == 1
+    assert stack.broker.get("/livez")[0] == 200
+    five = await env.connect(a, "five")
+    assert await five.publish("flow/five", b"refused 0 ", 1) == QUOTA
+    live = await env.connect(b, "live")
+    await live.subscribe(("live/#", 1))
+    await five.publish("live/a", b"needs no disk", 1)
+    assert (await live.receive()).payload == b"needs no disk"
+    assert not waits.done()
+    assert stack.log(stack.broker).count("has not done a commit") == 1
+    await stack.kill(stack.broker)
+
+
 # ---- full
 
 @scenario(timeout_s=300)

@@ -73,6 +73,12 @@ counting_last(const struct sq_log *l)
 }
 
 static uint64_t
+counting_busy_ms(const struct sq_log *l)
+{
+	return sq_log_busy_ms(counting_of(l)->files);
+}
+
+static uint64_t
 counting_used(const struct sq_log *l, uint64_t *max)
 {
 	return sq_log_used(counting_of(l)->files, max);
@@ -86,5 +92,6 @@ const struct sq_log_ops counting_log = {
     .append = counting_append,
     .release = counting_release,
     .last = counting_last,
+    .busy_ms = counting_busy_ms,
     .used = counting_used,
 };

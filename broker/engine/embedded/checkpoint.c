@@ -352,7 +352,7 @@ checkpoint_main(void *arg)
 		if (c->stop)
 			break;
 		pthread_mutex_unlock(&c->lock);
-		sq_health_tick(c->cfg.health);
+		sq_health_tick(c->cfg.health, sq_log_busy_ms(c->cfg.log));
 		if (c->cfg.hold != NULL)
 			sq_hold_look(c->cfg.hold, c->failed);
 		wait_ms = checkpoint_due(c) ? checkpoint_turn(c) : checkpoint_idle(c);

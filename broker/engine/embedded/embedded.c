@@ -507,8 +507,10 @@ static struct sq_engine *
 embedded_open(const struct sq_engine_cfg *cfg, struct sq_buf *err)
 {
 	struct embedded *e = sq_xcalloc(1, sizeof *e);
-	const struct sq_health_cfg health = {
-	    .max_bytes = cfg->files->max_bytes, .full = &e->store.full, .metrics = cfg->metrics};
+	const struct sq_health_cfg health = {.max_bytes = cfg->files->max_bytes,
+	    .stall_ms = cfg->files->stall_ms,
+	    .full = &e->store.full,
+	    .metrics = cfg->metrics};
 
 	e->engine.ops = &sq_engine_embedded;
 	e->files = *cfg->files;
@@ -532,7 +534,10 @@ embedded_open(const struct sq_engine_cfg *cfg, struct sq_buf *err)
 static bool
 embedded_healthy(struct sq_engine *engine, struct sq_buf *why)
 {
-	return sq_health_is_good(embedded_of(engine)->health, why);
+	struct embedded *e = embedded_of(engine);
+
+	sq_health_tick(e->health, sq_log_busy_ms(e->log));
+	return sq_health_is_good(e->health, why);
 }
 
 static bool

@@ -23,6 +23,7 @@ struct sq_health {
 	char *causes[SQ_HEALTH_CAUSES]; /* NULL: none */
 	char *stall;                    /* why the log waits; NULL: it does not */
 	uint64_t stall_ms;              /* since when */
+	bool hangs;                     /* a commit is under way for too long */
 };
 
 struct sq_health *
@@ -166,13 +167,33 @@ sq_health_stalled(struct sq_health *h, const char *why)
 	pthread_mutex_unlock(&h->lock);
 }
 
+/* Under the lock.  A log that says itself why it waits is not judged by its time. */
+static void
+health_look_at_commit(struct sq_health *h, uint64_t busy_ms)
+{
+	bool hung = h->hangs;
+	char text[128];
+
+	h->hangs = h->cfg.stall_ms > 0 && busy_ms > h->cfg.stall_ms;
+	if (h->hangs) {
+		snprintf(text, sizeof text,
+		    "journal: the disk has not done a commit for %llu s (store.stall-timeout)",
+		    (unsigned long long)busy_ms / 1000);
+		health_note(h, SQ_HEALTH_LOG, text);
+	} else if (hung) {
+		health_note(h, SQ_HEALTH_LOG, NULL);
+	}
+}
+
 void
-sq_health_tick(struct sq_health *h)
+sq_health_tick(struct sq_health *h, uint64_t busy_ms)
 {
 	char text[256];
 
 	pthread_mutex_lock(&h->lock);
-	if (h->stall != NULL && sq_clock_ms() - h->stall_ms > STALL_MS) {
+	if (h->stall == NULL) {
+		health_look_at_commit(h, busy_ms);
+	} else if (sq_clock_ms() - h->stall_ms > STALL_MS) {
 		snprintf(text, sizeof text, "journal: %s", h->stall);
 		health_note(h, SQ_HEALTH_LOG, text);
 	}

@@ -23,6 +23,7 @@ enum sq_health_cause {
 
 struct sq_health_cfg {
 	uint64_t max_bytes;               /* of the tables */
+	uint64_t stall_ms;                /* a longer commit is a cause; 0: none is */
 	atomic_bool *full;                /* set while durable queues accept nothing */
 	const struct sq_metrics *metrics; /* copied */
 };
@@ -40,9 +41,10 @@ void sq_health_used(struct sq_health *, uint64_t used);
 /* The log stalls for 'why'; NULL: it continues.  A short stall only slows publishers: it becomes a
  * cause in sq_health_tick().  Thread: any.  Locks: its own. */
 void sq_health_stalled(struct sq_health *, const char *why);
-/* Makes a long stall of the log a cause; called several times a second.  Thread: any.  Locks: its
- * own. */
-void sq_health_tick(struct sq_health *);
+/* Makes a long stall of the log a cause, and a commit that has been under way for too long: 'busy_ms'
+ * is sq_log_busy_ms().  Called several times a second, and before the health is asked for: the thread
+ * that calls else may hang on the same disk.  Thread: any.  Locks: its own. */
+void sq_health_tick(struct sq_health *, uint64_t busy_ms);
 
 /* Whether the store is healthy.  'why' gets a line for each cause; failing reads have a line, and
  * leave the store healthy.  Thread: any.  Locks: its own. */
