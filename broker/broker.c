@@ -16,6 +16,7 @@
 #include "broker/shard/system_txn.h"
 #include "broker/group/ending.h"
 #include "broker/group/group.h"
+#include "broker/intake/intake.h"
 #include "broker/port/outlet.h"
 #include "broker/session/dispatch.h"
 #include "broker/session/linked.h"
@@ -351,12 +352,12 @@ call_shard(const struct sq_call *c)
 static void
 call_run(struct sq_shard *sh, struct sq_call *c)
 {
-	if (c->kind == SQ_CALL_PUBLISH) {
-		sq_call_answer(c, SQ_VERDICT_BUSY, "publishes without a session are not taken yet");
-		return;
-	}
-	sq_dispatch_call(
-	    sh, c, atomic_load_explicit(&sh->broker->turns->draining, memory_order_relaxed));
+	bool draining = atomic_load_explicit(&sh->broker->turns->draining, memory_order_relaxed);
+
+	if (c->kind == SQ_CALL_PUBLISH)
+		sq_intake_call(sh, c, draining);
+	else
+		sq_dispatch_call(sh, c, draining);
 }
 
 static void

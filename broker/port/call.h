@@ -93,6 +93,16 @@ struct sq_call_pace {
 	bool answered; /* the answer is ready, and waits for the end of the wait */
 };
 
+/* The decoded request, by kind: views into the call's 'body'. */
+union sq_call_in {
+	struct sq_attach attach;
+	struct sq_batch batch;
+	struct sq_settlements settle;
+	struct sq_subs subs;
+	struct sq_detach detach;
+	struct sq_call_publish publish;
+};
+
 /* The contents of a good answer.  Settlements, a detach and Subscriptions with a mark have none. */
 union sq_call_out {
 	struct sq_attached attached;
@@ -112,15 +122,7 @@ struct sq_call {
 	/* The call's reference; its identity is the caller's.  NULL: SQ_CALL_PUBLISH. */
 	struct sq_outlet *outlet;
 	struct sq_block *body; /* the call's reference, as long as 'in' is used */
-	/* The decoded request, by kind: views into 'body'. */
-	union {
-		struct sq_attach attach;
-		struct sq_batch batch;
-		struct sq_settlements settle;
-		struct sq_subs subs;
-		struct sq_detach detach;
-		struct sq_call_publish publish;
-	} in;
+	union sq_call_in in;
 	bool malformed; /* 'in' is invalid: the broker refuses the call in its turn */
 
 	struct sq_call_pace pace; /* broker/shard/pace.c */

@@ -15,12 +15,14 @@
 enum {
 	SWEEP_MAX = 1000, /* keys forgotten in one go */
 	VALUE_SIZE = 8,   /* of a record without its tenant, as older brokers wrote them */
+	PRINT_SIZE = 8,
 };
 
 struct known {
 	struct sq_hnode node;
 	struct sq_list by_age; /* the first to end first */
 	struct sq_key_hash hash;
+	uint64_t print; /* of its message; 0: not known */
 	uint64_t expires_ms;
 	struct sq_tenant *tenant; /* in whose account it counts; NULL: not known */
 };
@@ -82,6 +84,25 @@ sq_keys_hash(const char *tenant, struct sq_bytes key)
 	return (struct sq_key_hash){sq_get64(md), sq_get64(md + 8)};
 }
 
+uint64_t
+sq_keys_print(const unsigned char *image)
+{
+	struct sq_bytes topic = sq_image_topic(image), payload = sq_image_payload(image);
+	EVP_MD_CTX *md = EVP_MD_CTX_new();
+	unsigned char out[EVP_MAX_MD_SIZE];
+	uint64_t print;
+
+	if (md == NULL || EVP_DigestInit_ex(md, EVP_sha256(), NULL) != 1 ||
+	    EVP_DigestUpdate(md, topic.p, topic.len) != 1 ||
+	    EVP_DigestUpdate(md, "", 1) != 1 || /* no topic has a NUL */
+	    EVP_DigestUpdate(md, payload.p, payload.len) != 1 ||
+	    EVP_DigestFinal_ex(md, out, NULL) != 1)
+		abort(); /* as above */
+	EVP_MD_CTX_free(md);
+	print = sq_get64(out);
+	return print != 0 ? print : 1;
+}
+
 void
 sq_keys_lock(struct sq_keys *k)
 {
@@ -121,7 +142,8 @@ known_record(const struct known *at)
 	return (struct sq_record_key){SQ_RECORD_KEY, at->hash.hi, at->hash.lo};
 }
 
-/* The record: u64 when it ends, wall-clock ms; the tenant. */
+/* The record: u64 when it ends, wall-clock ms; the tenant; where it has a print, a NUL and the print,
+ * u64.  Brokers that know no prints end the tenant at the NUL. */
 static void
 known_write(const struct known *at, struct sq_txn *txn, uint64_t now_ms)
 {
@@ -131,6 +153,10 @@ known_write(const struct known *at, struct sq_txn *txn, uint64_t now_ms)
 
 	sq_buf_u64(&v, sq_wallclock_from_mono(at->expires_ms, now_ms));
 	sq_buf_append(&v, tenant, strlen(tenant));
+	if (at->print != 0) {
+		sq_buf_u8(&v, '\0');
+		sq_buf_u64(&v, at->print);
+	}
 	sq_record_write(txn, &key, &v);
 }
 
@@ -156,11 +182,13 @@ known_new(struct sq_keys *k, const struct sq_key_hash *h)
 
 enum sq_key_state
 sq_keys_find(struct sq_keys *k, struct sq_txn *txn, struct sq_tenant *tenant,
-    const struct sq_key_hash *h, uint64_t now_ms)
+    const struct sq_message_key *key, uint64_t now_ms)
 {
-	struct known *at = known_find(k, h);
+	struct known *at = known_find(k, &key->hash);
 
 	if (at != NULL && at->expires_ms > now_ms) {
+		if (key->print != 0 && at->print != 0 && key->print != at->print)
+			return SQ_KEY_OTHER;
 		known_count(at, tenant);
 		known_write(at, txn, now_ms);
 		return SQ_KEY_KNOWN;
@@ -192,17 +220,18 @@ sq_keys_window_ms(const struct sq_keys *k)
 
 void
 sq_keys_add(struct sq_keys *k, struct sq_txn *txn, struct sq_tenant *tenant,
-    const struct sq_key_hash *h, uint64_t now_ms)
+    const struct sq_message_key *key, uint64_t now_ms)
 {
-	struct known *at = known_find(k, h);
+	struct known *at = known_find(k, &key->hash);
 
 	if (at == NULL) {
-		at = known_new(k, h);
+		at = known_new(k, &key->hash);
 	} else { /* its window was over */
 		sq_list_remove(&at->by_age);
 		sq_list_push_back(&k->by_age, &at->by_age);
 	}
 	known_count(at, tenant);
+	at->print = key->print;
 	at->expires_ms = now_ms + k->window_ms;
 	known_write(at, txn, now_ms);
 }
@@ -217,15 +246,19 @@ struct load {
 	uint64_t now_ms;
 };
 
+/* Reads what is behind the end: the tenant, and the print. */
 static void
 keys_load_owner(struct load *l, struct known *at, struct sq_bytes tenant)
 {
+	const unsigned char *end = memchr(tenant.p, '\0', tenant.len);
 	char *name = sq_xmemdup0(tenant.p, tenant.len);
 	struct sq_tenant *t = sq_tenant_get(l->tenants, name);
 
 	known_count(at, t);
 	sq_tenant_unref(&t);
 	free(name);
+	if (end != NULL && (size_t)(tenant.p + tenant.len - end) == 1 + PRINT_SIZE)
+		at->print = sq_get64(end + 1);
 }
 
 static void

@@ -6,6 +6,7 @@
 #ifndef SQ_BROKER_PUBLISH_MESSAGE_H
 #define SQ_BROKER_PUBLISH_MESSAGE_H
 
+#include "broker/publish/idempotency.h"
 #include "broker/publish/refused.h"
 #include "broker/shard/shard.h"
 
@@ -20,6 +21,24 @@ struct sq_publisher {
 	bool told;                     /* refusals are reported to it */
 	bool own;   /* the broker itself: options are not carried out, and it is refused nothing */
 	bool again; /* the broker, for a dead letter: queues may refuse it, though it is 'own' */
+	bool compares; /* a known key is compared: see sq_keys_print() */
+	bool match;    /* a message that nothing matches is refused: see struct sq_publish_want */
+};
+
+/* What became of a message beside its outcome. */
+enum sq_publish_how {
+	SQ_PUBLISH_ROUTED, /* or refused */
+	SQ_PUBLISH_HELD,   /* a due message: there is no room yet */
+	SQ_PUBLISH_DELAYED,
+	SQ_PUBLISH_KNOWN,     /* its key is known, and it is not stored again */
+	SQ_PUBLISH_OTHER,     /* its key is known with another topic or payload: refused */
+	SQ_PUBLISH_UNMATCHED, /* refused, because nothing matches */
+};
+
+struct sq_publish_end {
+	uint8_t how; /* enum sq_publish_how */
+	bool keyed;  /* it has a key: */
+	struct sq_key_hash key;
 };
 
 /* The continuation of a transaction without room. */
@@ -55,14 +74,14 @@ struct sq_publish {
 	bool assured;            /* QoS 3 */
 	bool passes;             /* sinks of this worker may be passed it at once */
 	bool due;                /* a due message, held if the store has no room for its copies */
-	bool held;               /* it is held */
 	bool keys_locked;        /* the lock of keys is held until the commit: see idempotency.h */
 	struct sq_space *locked; /* the space locked for reading; NULL: none */
 	size_t work;             /* matches, and steps of similar cost */
 	size_t paused;           /* 'work' at the last pause */
 	uint64_t number;         /* of a retained message that is being routed; else 0 */
-	size_t n;                /* sinks reached */
-	size_t taken;            /* of them, those that have it, or a dead letter of it */
+	struct sq_publish_end end;
+	size_t n;     /* sinks reached */
+	size_t taken; /* of them, those that have it, or a dead letter of it */
 	struct sq_publish_pace pace;
 	struct sq_refused refused;
 };

@@ -86,7 +86,7 @@ sq_own_due(struct sq_shard *sh, struct sq_system_txn **own, struct sq_tenant *te
 	p.more = (struct sq_publish_more){.split = own_due_split, .arg = &due};
 	p.from.not_from = not_from;
 	sq_own_untold(&p, "a message of the broker's own");
-	return !p.held;
+	return p.end.how != SQ_PUBLISH_HELD;
 }
 
 /* Nobody is to lose a message for one of these, and no queue to fill with them. */

@@ -53,6 +53,7 @@ publish_later(struct sq_publish *p, uint32_t delay_s)
 		p->broker->delayed, p->txn, p->tenant, p->msg, p->from.not_from, due_ms) != SQ_OK)
 		return sq_refused_share(&p->refused, p->broker, SQ_LIMIT_DELAYED,
 		    sq_tenant_account(p->tenant), SQ_SHARE_DELAYED);
+	p->end.how = SQ_PUBLISH_DELAYED;
 	return SQ_MQTT_RC_SUCCESS;
 }
 
@@ -66,20 +67,28 @@ publish_now_or_later(struct sq_publish *p, const struct sq_publish_options *aske
 static uint8_t
 publish_once(struct sq_publish *p, const struct sq_publish_options *asked)
 {
-	struct sq_key_hash hash = sq_keys_hash(sq_tenant_name(p->tenant), asked->key);
+	struct sq_message_key key = {.hash = sq_keys_hash(sq_tenant_name(p->tenant), asked->key),
+	    .print = p->from.compares ? sq_keys_print(p->msg->image) : 0};
 	uint64_t now_ms = sq_worker_now_ms(p->home->worker);
 	struct sq_keys *keys = p->broker->keys;
 	uint8_t code;
 
+	p->end.keyed = true;
+	p->end.key = key.hash;
 	if (!p->keys_locked) {
 		sq_route_unlock(p); /* who has the keys may wait for the space */
 		sq_keys_lock(keys);
 	}
 	p->keys_locked = true;
-	switch (sq_keys_find(keys, p->txn, p->tenant, &hash, now_ms)) {
+	switch (sq_keys_find(keys, p->txn, p->tenant, &key, now_ms)) {
 	case SQ_KEY_KNOWN:
 		sq_count(p->broker, SQ_M_DUPLICATES, 1);
+		p->end.how = SQ_PUBLISH_KNOWN;
 		return SQ_MQTT_RC_SUCCESS;
+	case SQ_KEY_OTHER:
+		p->end.how = SQ_PUBLISH_OTHER;
+		return sq_refused_say(&p->refused, SQ_MQTT_RC_IMPLEMENTATION, SQ_REFUSAL_PROPERTY,
+		    "the idempotency key is known with another topic or payload");
 	case SQ_KEY_FULL:
 		return sq_refused_share(&p->refused, p->broker, SQ_LIMIT_KEYS,
 		    sq_tenant_account(p->tenant), SQ_SHARE_KEYS);
@@ -90,7 +99,7 @@ publish_once(struct sq_publish *p, const struct sq_publish_options *asked)
 	}
 	code = publish_now_or_later(p, asked);
 	if (code == SQ_MQTT_RC_SUCCESS) /* nothing else was stored: a retry shall be */
-		sq_keys_add(keys, p->txn, p->tenant, &hash, now_ms);
+		sq_keys_add(keys, p->txn, p->tenant, &key, now_ms);
 	return code;
 }
 
@@ -175,6 +184,14 @@ publish_expiry_s(const struct sq_publish *p)
 	return expiry_s < cfg->expiry_max_s ? expiry_s : cfg->expiry_max_s;
 }
 
+static void
+publish_count(const struct sq_publish *p, uint8_t code)
+{
+	bool refused = sq_mqtt_reason_failed(code) || p->end.how == SQ_PUBLISH_UNMATCHED;
+
+	sq_count(p->broker, refused ? SQ_M_REFUSED : SQ_M_RECEIVED_QOS0 + p->qos, 1);
+}
+
 uint8_t
 sq_publish_message(struct sq_publish *p)
 {
@@ -186,14 +203,16 @@ sq_publish_message(struct sq_publish *p)
 	p->retain = sq_image_retain(image);
 	p->assured = false;
 	p->n = p->taken = 0;
+	p->end = (struct sq_publish_end){0};
 	p->expires_ms = expiry_s == SQ_MSG_NO_EXPIRY
 	    ? 0
 	    : sq_worker_now_ms(p->home->worker) + expiry_s * UINT64_C(1000);
 	code = publish_checked(p);
-	if (!p->held && !p->from.again)
-		sq_count(p->broker,
-		    sq_mqtt_reason_failed(code) ? SQ_M_REFUSED : SQ_M_RECEIVED_QOS0 + p->qos, 1);
-	if (sq_taps_any(p->broker->taps) && !p->held)
+	if (p->end.how == SQ_PUBLISH_HELD)
+		return code;
+	if (!p->from.again)
+		publish_count(p, code);
+	if (sq_taps_any(p->broker->taps))
 		sq_taps_see(p->broker->taps, p, code);
 	return code;
 }

@@ -31,7 +31,7 @@ redrive_message(struct sq_redrive *r, const struct sq_msg *m)
 	sq_route_unlock(&p);
 	sq_refused_fini(&p.refused);
 	sq_own_receipts(r->shard, r->txn);
-	return !sq_mqtt_reason_failed(code) && !p.held && p.taken > 0;
+	return !sq_mqtt_reason_failed(code) && p.end.how != SQ_PUBLISH_HELD && p.taken > 0;
 }
 
 bool

@@ -188,8 +188,12 @@ sq_route_message(struct sq_publish *p)
 	v = sq_router_match(p->home->routes, space, p->msg->image, &n);
 	p->work += n + 1;
 	if (p->due && sq_route_store_full(p) && route_copies(p, v, n) > 1) {
-		p->held = true;
+		p->end.how = SQ_PUBLISH_HELD;
 		return SQ_MQTT_RC_SUCCESS;
+	}
+	if (p->from.match && n == 0 && !p->retain) {
+		p->end.how = SQ_PUBLISH_UNMATCHED;
+		return SQ_MQTT_RC_NO_MATCHING_SUBSCRIBERS;
 	}
 	code = p->qos > 0 && (!p->from.own || p->from.again) ? route_refused(p, v, n)
 							     : SQ_MQTT_RC_SUCCESS;

@@ -2,10 +2,11 @@
 #include <stdlib.h>
 
 #include "broker/publish/own.h"
-#include "broker/publish/publish.h"
+#include "broker/publish/received.h"
 #include "broker/session/batch_txn.h"
 #include "broker/session/persist.h"
 #include "broker/session/session.h"
+#include "broker/session/traced.h"
 #include "broker/shard/pace.h"
 #include "broker/shard/sys_counts.h"
 #include "core/clock.h"
@@ -31,7 +32,7 @@ batch_release(struct sq_session *s, struct sq_batch_txn *op, uint16_t packet_id)
 	if (held == NULL)
 		return SQ_MQTT_RC_PACKET_ID_NOT_FOUND;
 	if (held->stored)
-		sq_persist_released(s, op->base.txn, packet_id);
+		sq_persist_released(s, op->base.parts.txn, packet_id);
 	(void)sq_qos2_in_remove(&s->in.qos2, packet_id);
 	op->releases = true;
 	return SQ_MQTT_RC_SUCCESS;
@@ -45,34 +46,11 @@ batch_message(
 
 	if (e->packet_id != 0 && sq_qos2_in_find(&s->in.qos2, e->packet_id) != NULL)
 		return SQ_MQTT_RC_SUCCESS; /* a second copy of what awaits its release */
-	if (sq_memory_level() == SQ_MEMORY_REFUSED) {
-		p->n = 0;
-		sq_count(p->broker, SQ_M_REFUSED, 1);
-		return sq_refused_limit(&p->refused, p->broker, SQ_LIMIT_MEMORY);
-	}
-	code = sq_publish_message(p);
+	code = sq_received_message(p);
 	if (e->packet_id != 0 && !sq_mqtt_reason_failed(code) &&
 	    sq_qos2_in_add(&s->in.qos2, e->packet_id))
 		sq_batch_txn_held(op, e->packet_id);
 	return code;
-}
-
-/* Notes on the outcome of entry 'i'. */
-static void
-batch_explain(struct sq_publish *p, uint8_t code, uint16_t i, struct sq_notes *notes)
-{
-	if (code == SQ_MQTT_RC_SUCCESS) {
-		p->refused.queue = NULL;
-		return;
-	}
-	p->refused.topic = sq_image_topic(p->msg->image);
-	p->refused.props = sq_image_props(p->msg->image);
-	if (sq_mqtt_reason_failed(code))
-		sq_refused_tell(&p->refused, &p->from.of, "publish", code, i, notes);
-	else if (p->assured)
-		sq_refused_unmatched(&p->refused, &p->from.of, i, notes);
-	else
-		sq_refused_nobody(&p->refused, &p->from.of);
 }
 
 /* A batch that is taken in.  One that matches so much that others would have to wait goes on in
@@ -105,13 +83,24 @@ batch_publish(struct sq_slices *b)
 		.stores_ids = s->id.durable,
 		.told = true},
 	    .tenant = s->id.tenant,
-	    .txn = b->op->base.txn,
+	    .txn = b->op->base.parts.txn,
 	    .more = {sq_batch_txn_split, sq_batch_txn_part, b->op},
 	    .msg = &b->msg,
 	    .origin = &b->origin,
 	    .copy_out = s->in.sparse,
 	    .passes = true,
 	    .pace.call = b->call};
+}
+
+/* Begins the span of the message that is admitted. */
+static void
+batch_traced(struct sq_slices *b, uint8_t code, uint64_t began_us)
+{
+	struct sq_span *span = sq_traced_admitted(
+	    &b->op->traced, b->msg.image, &b->origin, code, began_us);
+
+	if (span != NULL)
+		sq_traced_client(span, b->session);
 }
 
 static void
@@ -130,9 +119,9 @@ batch_entry(struct sq_slices *b, const struct sq_entry *e, uint16_t i, struct sq
 		b->messages++;
 		b->matched += p->n > 0;
 		b->taken += !sq_mqtt_reason_failed(code);
-		batch_explain(p, code, i, &b->op->notes);
+		sq_received_explain(p, code, i, &b->op->notes);
 		if (began_us != 0)
-			sq_traced_admitted(&b->op->traced, s, e->image, &b->origin, code, began_us);
+			batch_traced(b, code, began_us);
 	}
 	if (p->work == before) /* refused, known already, kept for later, a release */
 		p->work += UNROUTED_WORK;
@@ -156,7 +145,7 @@ batch_slice(struct sq_slices *b, struct sq_publish *p)
 	}
 	sq_refused_fini(&p->refused);
 	sq_route_unlock(p);
-	sq_own_receipts(b->session->shard, b->op->base.txn);
+	sq_own_receipts(b->session->shard, b->op->base.parts.txn);
 }
 
 /* Commits the accepted part of the batch, with the notes on all entries. */

@@ -125,7 +125,7 @@ sq_batch_txn_held(struct sq_batch_txn *b, uint16_t packet_id)
 void
 sq_batch_txn_persist(struct sq_batch_txn *b, uint64_t last)
 {
-	sq_persist_batch(b->base.session, b->base.txn, b->lane, last, b->held, b->n_held);
+	sq_persist_batch(b->base.session, b->base.parts.txn, b->lane, last, b->held, b->n_held);
 }
 
 struct sq_txn *
@@ -133,11 +133,11 @@ sq_batch_txn_split(void *arg, uint64_t number)
 {
 	struct sq_batch_txn *b = arg;
 
-	if (!b->base.txn->engine->ops->txn.is_durable(b->base.txn))
+	if (!b->base.parts.txn->engine->ops->txn.is_durable(b->base.parts.txn))
 		return NULL;
 	sq_batch_txn_persist(b, number - 1);
 	sq_call_txn_part(&b->base);
-	return b->base.txn;
+	return b->base.parts.txn;
 }
 
 struct sq_txn *
@@ -145,10 +145,10 @@ sq_batch_txn_part(void *arg, uint64_t number)
 {
 	struct sq_batch_txn *b = arg;
 
-	sq_own_receipts(b->base.session->shard, b->base.txn);
+	sq_own_receipts(b->base.session->shard, b->base.parts.txn);
 	if (sq_batch_txn_split(b, number) == NULL)
 		sq_call_txn_part(&b->base);
-	return b->base.txn;
+	return b->base.parts.txn;
 }
 
 void

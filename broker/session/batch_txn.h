@@ -5,8 +5,8 @@
 #ifndef SQ_BROKER_SESSION_BATCH_TXN_H
 #define SQ_BROKER_SESSION_BATCH_TXN_H
 
+#include "broker/publish/traced.h"
 #include "broker/session/call_txn.h"
-#include "broker/session/traced.h"
 #include "core/list.h"
 #include "proto/link/lane_in.h"
 #include "proto/link/notes.h"

@@ -8,22 +8,19 @@
 
 #include <stdbool.h>
 
-#include "broker/engine/engine.h"
+#include "broker/engine/parts.h"
 
 struct sq_call;
 struct sq_session;
 
 struct sq_call_txn {
-	struct sq_txn *txn;         /* the part under construction */
-	struct sq_txn begun;        /* the first part */
+	struct sq_parts parts;
 	struct sq_session *session; /* pinned, and counted in 'running' */
 	struct sq_call *call;       /* NULL: no call waits, or the call has been answered */
 	/* Called when all parts are done.  SQ_EIO: the changes were not made; SQ_ECLOSED: the
 	 * transaction was abandoned.  Frees the struct that embeds this one, and ends with
 	 * sq_session_txn_end(). */
 	void (*done)(struct sq_call_txn *, int err);
-	unsigned pending; /* parts whose commit is not done */
-	int err;
 };
 
 /* Begins a transaction, zeroed by the maker, for 'call'; NULL: no call waits. */

@@ -168,7 +168,7 @@ sq_session_detach(struct sq_session *s, struct sq_call *c)
 	sq_attachment_left(&s->at, (d->flags & SQ_DETACH_QUIET) == 0);
 	sq_session_unattach(s, SQ_VERDICT_EPOCH);
 	op = sq_call_txn_new(s, c);
-	session_client_gone(s, 0, op->txn);
+	session_client_gone(s, 0, op->parts.txn);
 	sq_call_txn_commit(op);
 }
 

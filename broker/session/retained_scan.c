@@ -35,8 +35,8 @@ scan_room(const struct sq_subs_txn *op, const struct sq_item *item)
 {
 	uint64_t subs = item->subs != NULL ? item->subs->size : 0;
 
-	return op->base.txn->engine->ops->txn.room(
-	    op->base.txn, 1, sq_image_size(item->msg.image) + subs);
+	return op->base.parts.txn->engine->ops->txn.room(
+	    op->base.parts.txn, 1, sq_image_size(item->msg.image) + subs);
 }
 
 /* Puts a message; false: the queue takes no more. */
@@ -64,7 +64,7 @@ scan_put(const struct sq_sub_scan *sc, const struct sq_msg *m, const struct sq_o
 	};
 	if (item.qos > 0 && !scan_room(sc->op, &item))
 		(void)sq_call_txn_split(&sc->op->base);
-	return ops->txn.put(sc->op->base.txn, b->sink->queue, &item) == SQ_OK;
+	return ops->txn.put(sc->op->base.parts.txn, b->sink->queue, &item) == SQ_OK;
 }
 
 static bool

@@ -146,7 +146,7 @@ sq_settle_call(struct sq_session *s, struct sq_call *c)
 			if (slot == NULL || slot->unsent) /* settled before, or never sent */
 				continue;
 			st->receives |= slot->state >= SQ_OPEN_QOS2;
-			settle_one(s, st->base.txn, slot, &e);
+			settle_one(s, st->base.parts.txn, slot, &e);
 		}
 	}
 	if (st->receives)

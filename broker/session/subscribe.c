@@ -119,7 +119,7 @@ static uint8_t
 subscribe_one(
     struct sq_session *s, struct sq_wanted *w, struct sq_subs_txn *op, struct request *req)
 {
-	struct sq_txn *txn = op->base.txn; /* until retained messages fill it */
+	struct sq_txn *txn = op->base.parts.txn; /* until retained messages fill it */
 	unsigned handling = sq_option_retain(w->e.options);
 	struct sq_subscription *sub = sq_subscription_find(s, w->name);
 	bool is_new = sub == NULL;
@@ -204,7 +204,7 @@ subscribe_entry(struct sq_session *s, const struct sq_key *key, const struct sq_
 	if (!sq_mqtt_reason_failed(code) && !unsubscribes && !sq_permit_subscribe(s, &w))
 		code = SQ_MQTT_RC_NOT_AUTHORIZED;
 	if (!sq_mqtt_reason_failed(code))
-		code = unsubscribes ? unsubscribe_one(s, &w, op->base.txn)
+		code = unsubscribes ? unsubscribe_one(s, &w, op->base.parts.txn)
 				    : subscribe_one(s, &w, op, req);
 	if (sq_mqtt_reason_failed(code))
 		subscribe_refused(s, &w, code, i, &req->notes);
@@ -252,7 +252,7 @@ subscribe_entries(struct sq_session *s, struct request *req, struct sq_subs_txn 
 			subscribe_pause(s, req, op);
 		sq_buf_u8(&req->codes, subscribe_entry(s, &key, &e, (uint16_t)i, op, req));
 	}
-	subscribe_prune(req, op->base.txn);
+	subscribe_prune(req, op->base.parts.txn);
 }
 
 static void

@@ -30,8 +30,9 @@ struct sq_shard {
 	struct sq_endings *endings;        /* group/: queues that end */
 	struct sq_receipts *receipts;      /* publish/ */
 	struct sq_session_table *sessions; /* session/ */
-	struct sq_recent *refusals; /* broker/recent/: noted by who refuses, on this worker */
-	struct sq_recent *gone;     /* the same: noted by publish/buried.c */
+	struct sq_recent *refusals;       /* broker/recent/: noted by who refuses, on this worker */
+	struct sq_recent *gone;           /* the same: noted by publish/buried.c */
+	_Atomic uint64_t intake_quiet_ms; /* intake/: see struct sq_refused_of */
 };
 
 /* The broker's life from start to end; written by shard.c. */

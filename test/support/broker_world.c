@@ -350,18 +350,13 @@ props_put(struct sq_buf *out, const char *const *props)
 	}
 }
 
-static void
-entry_put(struct sq_buf *b, const struct entry *e)
+struct sq_msg
+entry_message(const struct entry *e)
 {
-	unsigned char head[SQ_ENTRY_HEADER];
 	struct sq_bytes payload = text(e->payload);
 	struct sq_buf props = {0};
 	struct sq_msg m;
 
-	sq_entry_header(head, e->topic != NULL ? SQ_ENTRY_MESSAGE : SQ_ENTRY_RELEASE, e->id);
-	sq_buf_append(b, head, sizeof head);
-	if (e->topic == NULL)
-		return;
 	if (e->payload_len > 0)
 		payload = (struct sq_bytes){sq_xcalloc(1, e->payload_len), e->payload_len};
 	props_put(&props, e->props);
@@ -369,10 +364,24 @@ entry_put(struct sq_buf *b, const struct entry *e)
 	    (struct sq_bytes){sq_buf_data(&props), sq_buf_len(&props)},
 	    e->expiry_s > 0 ? e->expiry_s : SQ_MSG_NO_EXPIRY, payload);
 	sq_buf_fini(&props);
-	sq_buf_append(b, m.image, sq_image_size(m.image));
-	sq_msg_unref(&m);
 	if (e->payload_len > 0)
 		free((void *)(uintptr_t)payload.p);
+	return m;
+}
+
+static void
+entry_put(struct sq_buf *b, const struct entry *e)
+{
+	unsigned char head[SQ_ENTRY_HEADER];
+	struct sq_msg m;
+
+	sq_entry_header(head, e->topic != NULL ? SQ_ENTRY_MESSAGE : SQ_ENTRY_RELEASE, e->id);
+	sq_buf_append(b, head, sizeof head);
+	if (e->topic == NULL)
+		return;
+	m = entry_message(e);
+	sq_buf_append(b, m.image, sq_image_size(m.image));
+	sq_msg_unref(&m);
 }
 
 struct fake_call *

@@ -89,6 +89,8 @@ struct entry {
 	const char *const *props; /* user properties: name, value, .. NULL; or NULL */
 };
 
+/* The message of an entry, in a block of its own. */
+struct sq_msg entry_message(const struct entry *);
 /* Posts entries under numbers from 'first'. */
 struct fake_call *peer_batch(struct peer *, unsigned lane, uint64_t run, uint64_t first,
     uint64_t upto, const struct entry *, uint16_t n);

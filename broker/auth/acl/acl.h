@@ -46,7 +46,7 @@
  * {identity} is the name behind its kind ("token:x": x), and of "kube:SPACE/ACCOUNT" it is
  * SPACE.ACCOUNT.  Bytes of a value with a meaning in that place ('/', '+', '#' in a filter, '$' at
  * its start, '*' and '?' in a pattern, '%' in both) are escaped: %2F.  A filter with an {identity}
- * that is empty hits nothing. */
+ * that is empty, or with {client} where there is no client id, hits nothing. */
 #ifndef SQ_BROKER_AUTH_ACL_ACL_H
 #define SQ_BROKER_AUTH_ACL_ACL_H
 
@@ -106,7 +106,7 @@ size_t sq_acl_rules(const struct sq_acl *);
 /* A caller, and the space of its request. */
 struct sq_acl_who {
 	const char *identity; /* its name; empty or NULL: no credential was needed */
-	const char *client;   /* client id */
+	const char *client;   /* client id; NULL: a publisher that has none */
 	/* Of the request; NULL: of all spaces, where a deny rule of any space counts, and an allow
 	 * rule of all spaces alone. */
 	const char *space;

@@ -100,6 +100,15 @@ place_put_identity(struct sq_buf *out, const char *identity, bool topic, bool fi
 	return *name != '\0' ? SQ_OK : SQ_EINVAL;
 }
 
+static int
+place_put_client(struct sq_buf *out, const char *client, bool topic, bool first)
+{
+	if (client == NULL)
+		return SQ_EINVAL;
+	place_put(out, client, strlen(client), topic, first);
+	return SQ_OK;
+}
+
 int
 sq_acl_fill(struct sq_buf *out, const char *text, bool topic, const struct sq_acl_who *who)
 {
@@ -113,7 +122,7 @@ sq_acl_fill(struct sq_buf *out, const char *text, bool topic, const struct sq_ac
 		if (p == PLACE_SPACE)
 			place_put(out, who->space, strlen(who->space), topic, first);
 		else if (p == PLACE_CLIENT)
-			place_put(out, who->client, strlen(who->client), topic, first);
+			err = place_put_client(out, who->client, topic, first);
 		else if (p == PLACE_IDENTITY)
 			err = place_put_identity(out, who->identity, topic, first);
 		else
