@@ -138,18 +138,31 @@ read_escape(struct read *r)
 
 #define READ_EACH(byte) (UINT64_C(0x0101010101010101) * (byte))
 
-/* Whether the eight bytes at 'p' are ASCII that stands for itself in a string. */
-static inline bool
-read_is_plain8(const unsigned char *p)
+/* How many of the eight bytes at 'p' stand for themselves in a string, up to the first that does
+ * not: a quote, a backslash, a control character or what is not ASCII. */
+static inline unsigned
+read_plain8(const unsigned char *p)
 {
-	uint64_t v, quote, backslash;
+	uint64_t v, odd;
 
 	memcpy(&v, p, sizeof v);
-	quote = v ^ READ_EACH('"');
-	backslash = v ^ READ_EACH('\\');
-	/* Where no byte has its high bit, the first borrow comes out of a byte that is looked for. */
-	return ((v | (v - READ_EACH(0x20)) | (quote - READ_EACH(1)) | (backslash - READ_EACH(1))) &
-		   READ_EACH(0x80)) == 0;
+	/* A borrow only changes the bytes behind the one that it comes out of. */
+	odd = v | (v - READ_EACH(0x20)) | ((v ^ READ_EACH('"')) - READ_EACH(1)) |
+	    ((v ^ READ_EACH('\\')) - READ_EACH(1));
+	odd &= READ_EACH(0x80);
+	return odd == 0 ? 8 : (unsigned)__builtin_ctzll(odd) / 8;
+}
+
+static inline void
+read_plain(struct read *r)
+{
+	unsigned n = 8;
+
+	while (n == 8 && r->end - r->p >= 8)
+		r->p += n = read_plain8(r->p);
+	while (n == 8 && r->p < r->end && *r->p >= 0x20 && *r->p < 0x80 && *r->p != '"' &&
+	    *r->p != '\\')
+		r->p++;
 }
 
 /* At a quote. */
@@ -164,11 +177,7 @@ read_string(struct read *r)
 		unsigned char c;
 		size_t n;
 
-		while (r->end - r->p >= 8 && read_is_plain8(r->p))
-			r->p += 8;
-		while (
-		    r->p < r->end && *r->p >= 0x20 && *r->p < 0x80 && *r->p != '"' && *r->p != '\\')
-			r->p++;
+		read_plain(r);
 		c = read_peek(r);
 		if (c == '"')
 			break;

@@ -1,0 +1,16 @@
+#!/usr/bin/env bash
+# Fetches the CloudEvents SDK for Python, once, into a cache outside the clone; prints where it is.
+# Each package is known by its hash.
+set -euo pipefail
+here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
+hash=$(sha256sum <"$here/requirements.txt")
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/sqmqos/cloudevents-${hash:0:16}
+
+if [ ! -e "$cache/complete" ]; then
+	rm -rf "$cache"
+	mkdir -p "${cache%/*}"
+	/usr/bin/env python3 -m venv "$cache"
+	"$cache/bin/pip" -q install --disable-pip-version-check --require-hashes -r "$here/requirements.txt"
+	touch "$cache/complete"
+fi >&2
+printf '%s\n' "$cache"
