@@ -377,6 +377,18 @@ sq_http_fields_read(const struct sq_http_header *headers, size_t n, int64_t now_
 	return fields_agree(&r);
 }
 
+int
+sq_http_fields_ask(struct sq_http_fields *f, const char *name, const char *shown,
+    struct sq_bytes value, struct sq_http_fault *fault)
+{
+	struct reading r = {.out = f, .fault = fault, .name = shown};
+	size_t i = 0;
+
+	while (strcmp(fields[i].name, name) != 0)
+		i++;
+	return fields[i].take(&r, sq_http_trim(value));
+}
+
 /* Appends a property whose value is a string or bytes, at most TEXT_MAX of them; none if empty. */
 static void
 message_property(struct sq_buf *out, uint8_t id, struct sq_bytes value)

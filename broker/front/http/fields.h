@@ -44,6 +44,10 @@ size_t sq_http_fields_size(const struct sq_http_header *, size_t n);
  * before; end it by sq_http_fields_fini() either way.  The headers outlive it. */
 int sq_http_fields_read(const struct sq_http_header *, size_t n, int64_t now_ms,
     struct sq_http_fields *out, struct sq_http_fault *fault) SQ_MUST_CHECK;
+/* Reads a value as that of the header 'name', one of those whose values stand for themselves; a
+ * fault shows it as 'shown'.  Both are static. */
+int sq_http_fields_ask(struct sq_http_fields *, const char *name, const char *shown,
+    struct sq_bytes value, struct sq_http_fault *fault) SQ_MUST_CHECK;
 /* Makes the message, with one reference.  The topic has at most 65,535 bytes, and all together less
  * than 4 GiB. */
 struct sq_msg sq_http_fields_message(
