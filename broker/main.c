@@ -1,6 +1,5 @@
 /* sqmqos-broker: reads the configuration, starts front and broker, and waits for signals
  * (core/stop.h).  The main thread serves nothing itself. */
-#include <assert.h>
 #include <errno.h>
 #include <semaphore.h>
 #include <signal.h>
@@ -23,7 +22,7 @@
 #include "broker/config/who.h"
 #include "broker/engine/embedded/check.h"
 #include "broker/engine/engines/engines.h"
-#include "broker/front/access/callers.h"
+#include "broker/front/access/pages.h"
 #include "broker/front/console/pages.h"
 #include "broker/front/deeds/pages.h"
 #include "broker/front/door/door.h"
@@ -51,8 +50,8 @@
 
 enum {
 	FRONTS = 1,
-	ADMIN_PAGES = 4, /* folders that answer at the admin endpoint */
-	LIVE_MS = 5000,  /* a loop that has not turned for so long is stuck */
+	PAGES = 3,      /* folders whose pages at the admin endpoint are for who may */
+	LIVE_MS = 5000, /* a loop that has not turned for so long is stuck */
 	DRAIN_POLL_MS = 20,
 	LOOK_MS = 250, /* between two looks at the configuration's file */
 	SPANS = 2048,  /* of each worker, that wait for the exporter */
@@ -75,12 +74,11 @@ struct program {
 	struct sq_front *fronts[FRONTS];
 	struct sq_service *link; /* of the first one */
 	struct sq_admin *admin;
-	struct sq_exporter *exporter;                              /* of spans; NULL: none */
-	const struct sq_admin_pages *admin_pages[ADMIN_PAGES + 1]; /* NULL behind the last */
+	struct sq_exporter *exporter; /* of spans; NULL: none */
+	const struct sq_admin_pages
+	    *admin_pages[PAGES + 2]; /* with the console's; NULL behind the last */
 	struct sq_callers *callers;
-	struct sq_view_pages *pages;
-	struct sq_tap_pages *tap_pages;
-	struct sq_deed_pages *deeds;
+	struct sq_pages *pages[PAGES];
 	_Atomic bool ticking, listening, draining;
 	struct sq_stop *stop;
 	struct sq_notify *notify; /* the main thread's */
@@ -252,6 +250,9 @@ program_tick_start(struct program *p)
 	}
 }
 
+static struct sq_pages *(*const program_pages[PAGES])(struct sq_callers *) = {
+    sq_view_pages_new, sq_tap_pages_new, sq_deed_pages_new};
+
 /* The admin endpoint with what answers there; false with a line in 'err'. */
 static bool
 program_start_admin(struct program *p, struct sq_buf *err)
@@ -266,15 +267,12 @@ program_start_admin(struct program *p, struct sq_buf *err)
 	unsigned n = 0;
 
 	p->callers = sq_callers_new(p->auth, &sq_broker_metrics);
-	p->pages = sq_view_pages_new(p->callers);
-	p->admin_pages[n++] = sq_view_pages_admin(p->pages);
-	p->tap_pages = sq_tap_pages_new(p->callers);
-	p->admin_pages[n++] = sq_tap_pages_admin(p->tap_pages);
-	p->deeds = sq_deed_pages_new(p->callers);
-	p->admin_pages[n++] = sq_deed_pages_admin(p->deeds);
+	for (; n < PAGES; n++) {
+		p->pages[n] = program_pages[n](p->callers);
+		p->admin_pages[n] = &p->pages[n]->admin;
+	}
 	if (p->config.console)
-		p->admin_pages[n++] = &sq_console_pages;
-	assert(n <= ADMIN_PAGES);
+		p->admin_pages[n] = &sq_console_pages;
 	p->admin = sq_admin_start(&cfg, err);
 	return p->admin != NULL;
 }
@@ -352,9 +350,8 @@ program_stop(struct program *p)
 	if (p->auth != NULL)
 		sq_auth_stop(p->auth);
 	sq_admin_stop(&p->admin); /* waits for pages, and these for credentials */
-	sq_view_pages_free(&p->pages);
-	sq_tap_pages_free(&p->tap_pages);
-	sq_deed_pages_free(&p->deeds);
+	for (unsigned i = 0; i < PAGES; i++)
+		sq_pages_free(&p->pages[i]);
 	sq_callers_free(&p->callers);
 	p->ticking = false; /* one that runs ends before the fronts' stop does */
 	program_each_front(p, sq_front_stop);
@@ -369,7 +366,6 @@ program_stop(struct program *p)
 		sq_front_free(&p->fronts[i]);
 	sq_auth_free(&p->auth);
 	sq_exporter_stop(&p->exporter);
-	sq_broker_config_free(&p->config);
 	sq_reload_fini(&p->reload);
 }
 
@@ -559,17 +555,47 @@ program_hold_signals(void)
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
 }
 
+/* What the command line asks for instead of serving. */
+struct asked {
+	struct sq_explain explain;
+	const char *backup;
+	bool check_only, check_store;
+};
+
+/* With the configuration read. */
+static int
+main_with(const struct sq_program *self, struct program *p, const struct asked *asked)
+{
+	struct sq_buf notes = {0}, err = {0};
+	struct sq_exporter_cfg exporter = program_exporter(&p->config);
+	int code;
+
+	sq_dumps_set(p->config.core_dumps);
+	if (asked->explain.identity != NULL) {
+		code = sq_explain_run(&asked->explain, &p->config, stdout, &err);
+		return code == SQ_EXIT_CONFIG ? sq_program_fail(self, code, &err) : code;
+	}
+	sq_log_set_level((enum sq_log_level)p->config.log_level);
+	if (!asked->check_only)
+		sq_log_set_format((enum sq_log_format)p->config.log_format);
+	if (asked->check_store)
+		return sq_store_check(p->config.store_dir, stdout);
+	if (asked->backup != NULL)
+		return sq_aside_backup(self, &p->config, asked->backup);
+	sq_broker_config_check(&p->config, &notes, &err);
+	sq_exporter_check(&exporter, &err);
+	code = sq_program_checked(self, asked->check_only, &notes, &err);
+	return code >= 0 ? code : program_main(self, p);
+}
+
 int
 main(int argc, char **argv, char **envp)
 {
 	const struct sq_program self = {
 	    "sqmqos-broker", sq_broker_usage, sq_broker_config_keys, sq_broker_config_n};
 	struct program p = {0};
-	struct sq_buf notes = {0}, err = {0};
-	struct sq_exporter_cfg exporter;
-	struct sq_explain explain;
-	bool check_only, check_store;
-	const char *backup;
+	struct asked asked;
+	struct sq_buf err = {0};
 	int code;
 
 	if (sq_program_help(&self, argc, argv))
@@ -579,43 +605,15 @@ main(int argc, char **argv, char **envp)
 	if (argc > 1 && strcmp(argv[1], "--new-token") == 0)
 		return sq_aside_new_token(&self, argc, argv);
 	program_hold_signals();
-	check_only = sq_program_check_only(&argc, argv);
-	check_store = sq_program_flag(&argc, argv, "--check-store");
-	if (sq_program_value(&argc, argv, "--backup", &backup, &err) != SQ_OK)
-		return sq_program_fail(&self, SQ_EXIT_CONFIG, &err);
-	if (sq_explain_take(&argc, argv, &explain, &err) != SQ_OK)
+	asked.check_only = sq_program_check_only(&argc, argv);
+	asked.check_store = sq_program_flag(&argc, argv, "--check-store");
+	if (sq_program_value(&argc, argv, "--backup", &asked.backup, &err) != SQ_OK ||
+	    sq_explain_take(&argc, argv, &asked.explain, &err) != SQ_OK)
 		return sq_program_fail(&self, SQ_EXIT_CONFIG, &err);
 	sq_config_live_init(&p.live, argc, argv, envp);
-	if (sq_broker_config_load(&p.config, argc, argv, envp, &err) != SQ_OK) {
-		sq_broker_config_free(&p.config);
-		return sq_program_fail(&self, SQ_EXIT_CONFIG, &err);
-	}
-	sq_dumps_set(p.config.core_dumps);
-	if (explain.identity != NULL) {
-		code = sq_explain_run(&explain, &p.config, stdout, &err);
-		sq_broker_config_free(&p.config);
-		return code == SQ_EXIT_CONFIG ? sq_program_fail(&self, code, &err) : code;
-	}
-	sq_log_set_level((enum sq_log_level)p.config.log_level);
-	if (!check_only)
-		sq_log_set_format((enum sq_log_format)p.config.log_format);
-	if (check_store) {
-		code = sq_store_check(p.config.store_dir, stdout);
-		sq_broker_config_free(&p.config);
-		return code;
-	}
-	if (backup != NULL) {
-		code = sq_aside_backup(&self, &p.config, backup);
-		sq_broker_config_free(&p.config);
-		return code;
-	}
-	sq_broker_config_check(&p.config, &notes, &err);
-	exporter = program_exporter(&p.config);
-	sq_exporter_check(&exporter, &err);
-	code = sq_program_checked(&self, check_only, &notes, &err);
-	if (code >= 0) {
-		sq_broker_config_free(&p.config);
-		return code;
-	}
-	return program_main(&self, &p);
+	code = sq_broker_config_load(&p.config, argc, argv, envp, &err) == SQ_OK
+	    ? main_with(&self, &p, &asked)
+	    : sq_program_fail(&self, SQ_EXIT_CONFIG, &err);
+	sq_broker_config_free(&p.config);
+	return code;
 }

@@ -110,16 +110,6 @@ sq_caller_judge(struct sq_callers *p, struct sq_caller *c)
 }
 
 void
-sq_caller_refuse(struct sq_caller *c, unsigned status, const char *detail)
-{
-	struct sq_admin_answer answer = {.status = status, .detail = detail};
-
-	if (status == 429 || status == 503)
-		answer.retry_after_s = 1;
-	sq_admin_answer(c->ask, &answer);
-}
-
-void
 sq_caller_fini(struct sq_caller *c)
 {
 	sq_access_fini(&c->access);

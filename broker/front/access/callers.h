@@ -40,8 +40,6 @@ void sq_callers_free(struct sq_callers **);
 
 /* Finds out who the caller is; 'judged' is called once.  Thread: admin. */
 void sq_caller_judge(struct sq_callers *, struct sq_caller *);
-/* Answers the caller's request with a problem; 'detail' is static, or stays until the return. */
-void sq_caller_refuse(struct sq_caller *, unsigned status, const char *detail);
 void sq_caller_fini(struct sq_caller *);
 
 #endif

@@ -2,11 +2,10 @@
 
 #include <stdatomic.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "broker/deed/find.h"
-#include "broker/front/access/callers.h"
+#include "broker/front/access/pages.h"
 #include "broker/front/deeds/answer.h"
 #include "broker/front/deeds/gate.h"
 #include "broker/front/deeds/request.h"
@@ -14,7 +13,6 @@
 #include "core/log.h"
 #include "core/mem.h"
 #include "core/utf8.h"
-#include "web/admin_ask.h"
 
 enum {
 	RUNNING_MAX = 4, /* deeds under way */
@@ -23,33 +21,28 @@ enum {
 };
 
 struct sq_deed_pages {
-	struct sq_admin_pages admin;
-	struct sq_callers *callers;
+	struct sq_pages pages;
 	atomic_uint running;
 	struct sq_deed_gate redrives;
 };
 
 /* One request on its way. */
 struct deed_ask {
-	struct sq_deed_pages *pages;
-	struct sq_caller caller;
+	struct sq_page page;
 	struct sq_deed_request request;
 	struct sq_deed deed;
 };
 
-static void
-deed_free(struct deed_ask *a)
+static struct sq_deed_pages *
+deed_pages(const struct deed_ask *a)
 {
-	sq_deed_request_fini(&a->request);
-	sq_caller_fini(&a->caller);
-	free(a);
+	return SQ_CONTAINER_OF(a->page.pages, struct sq_deed_pages, pages);
 }
 
 static void
-deed_refuse(struct deed_ask *a, unsigned status, const char *detail)
+deed_fini(struct sq_page *p)
 {
-	sq_caller_refuse(&a->caller, status, detail);
-	deed_free(a);
+	sq_deed_request_fini(&SQ_CONTAINER_OF(p, struct deed_ask, page)->request);
 }
 
 /* Who has done what, to what, and how often. */
@@ -61,7 +54,7 @@ deed_log(const struct deed_ask *a)
 
 	SQ_INFO("deed", "%s %.*s: %llu%s, by %s", a->request.what,
 	    (int)sq_utf8_cut(name, strlen(name), SHOWN_MAX), name, (unsigned long long)d->n,
-	    d->more ? " so far" : "", sq_access_name(&a->caller.access));
+	    d->more ? " so far" : "", sq_access_name(&a->page.caller.access));
 }
 
 /* Thread: a worker, or the admin thread. */
@@ -69,22 +62,20 @@ static void
 deed_done(struct sq_deed *d)
 {
 	struct deed_ask *a = SQ_CONTAINER_OF(d, struct deed_ask, deed);
-	struct sq_admin_answer answer = {0};
-	const char *why, *denied = sq_access_denied(&a->caller.access);
+	struct sq_buf body = {0};
+	const char *why, *denied = sq_access_denied(&a->page.caller.access);
 	unsigned status = sq_deed_answer_status(d, &why);
 
 	if (d->kind == SQ_DEED_REDRIVE)
-		sq_deed_gate_end(&a->pages->redrives, d->until_ms - TIME_MS, d->n);
-	atomic_fetch_sub(&a->pages->running, 1);
+		sq_deed_gate_end(&deed_pages(a)->redrives, d->until_ms - TIME_MS, d->n);
+	atomic_fetch_sub(&deed_pages(a)->running, 1);
 	if (status != 200) {
-		deed_refuse(a, status, status == 403 && denied[0] != '\0' ? denied : why);
+		sq_page_refuse(&a->page, status, status == 403 && denied[0] != '\0' ? denied : why);
 		return;
 	}
 	deed_log(a);
-	answer.status = 200;
-	sq_deed_answer(d, &answer.body);
-	sq_admin_answer(a->caller.ask, &answer);
-	deed_free(a);
+	sq_deed_answer(d, &body);
+	sq_page_answer(&a->page, &body);
 }
 
 /* The space of dead letters that are to be published again. */
@@ -110,14 +101,14 @@ deed_may(void *arg, const char *space, struct sq_bytes object)
 static void
 deed_begin(struct deed_ask *a)
 {
-	struct sq_deed_pages *p = a->pages;
+	struct sq_deed_pages *p = deed_pages(a);
 	struct sq_deed *d = &a->deed;
 	char full[128];
 
 	if (atomic_fetch_add(&p->running, 1) >= RUNNING_MAX) {
 		atomic_fetch_sub(&p->running, 1);
 		snprintf(full, sizeof full, "%d deeds are under way", RUNNING_MAX);
-		deed_refuse(a, 429, full);
+		sq_page_refuse(&a->page, 429, full);
 		return;
 	}
 	if (d->kind == SQ_DEED_REDRIVE &&
@@ -127,73 +118,47 @@ deed_begin(struct deed_ask *a)
 		    "dead letters are published again at %d a second at most, of one space after "
 		    "the other",
 		    SQ_DEED_GATE_RATE);
-		deed_refuse(a, 429, full);
+		sq_page_refuse(&a->page, 429, full);
 		return;
 	}
 	if (d->kind == SQ_DEED_REDRIVE && d->most > SQ_DEED_GATE_RATE)
 		d->most = SQ_DEED_GATE_RATE;
 	d->until_ms = sq_clock_ms() + TIME_MS;
 	d->may = deed_may;
-	d->arg = &a->caller.access;
+	d->arg = &a->page.caller.access;
 	d->done = deed_done;
-	sq_deed_ask(a->caller.broker, d);
+	sq_deed_ask(a->page.caller.broker, d);
 }
 
 static void
-deed_judged(struct sq_caller *c)
+deed_known(struct sq_page *p)
 {
-	struct deed_ask *a = SQ_CONTAINER_OF(c, struct deed_ask, caller);
+	struct deed_ask *a = SQ_CONTAINER_OF(p, struct deed_ask, page);
+	struct sq_access *access = &p->caller.access;
+	const struct sq_admin_ask *ask = p->caller.ask;
 	struct sq_buf why = {0};
-	unsigned status = c->status;
+	unsigned status = sq_deed_request_read(&a->request, ask->path, ask->body, &a->deed, &why);
 
-	if (status != 200) {
-		deed_refuse(a, status, c->why);
-		return;
-	}
-	status = sq_deed_request_read(&a->request, c->ask->path, c->ask->body, &a->deed, &why);
 	sq_buf_u8(&why, '\0');
 	if (status != 200)
-		deed_refuse(a, status, (const char *)sq_buf_data(&why));
-	else if (!sq_access_manages(&c->access, a->deed.space))
-		deed_refuse(a, 403, sq_access_denied(&c->access));
+		sq_page_refuse(p, status, (const char *)sq_buf_data(&why));
+	else if (!sq_access_manages(access, a->deed.space))
+		sq_page_refuse(p, 403, sq_access_denied(access));
 	else
 		deed_begin(a);
 	sq_buf_fini(&why);
 }
 
-static void
-deed_asked(void *owner, struct sq_admin_ask *ask)
-{
-	struct sq_deed_pages *p = owner;
-	struct deed_ask *a = sq_xcalloc(1, sizeof *a);
-
-	a->pages = p;
-	a->caller.ask = ask;
-	a->caller.judged = deed_judged;
-	sq_caller_judge(p->callers, &a->caller);
-}
-
-struct sq_deed_pages *
+struct sq_pages *
 sq_deed_pages_new(struct sq_callers *callers)
 {
-	struct sq_deed_pages *p = sq_xcalloc(1, sizeof *p);
+	struct sq_deed_pages *p = sq_pages_new(sizeof *p,
+	    &(struct sq_pages){.admin = {.below = SQ_DEEDS_PATH, .methods = "POST"},
+		.callers = callers,
+		.page_size = sizeof(struct deed_ask),
+		.known = deed_known,
+		.fini = deed_fini});
 
-	p->callers = callers;
 	sq_deed_gate_init(&p->redrives);
-	p->admin = (struct sq_admin_pages){
-	    .below = SQ_DEEDS_PATH, .methods = "POST", .asked = deed_asked, .owner = p};
-	return p;
-}
-
-const struct sq_admin_pages *
-sq_deed_pages_admin(const struct sq_deed_pages *p)
-{
-	return &p->admin;
-}
-
-void
-sq_deed_pages_free(struct sq_deed_pages **pp)
-{
-	free(*pp);
-	*pp = NULL;
+	return &p->pages;
 }
