@@ -59,7 +59,8 @@ struct sq_call_publish {
 	unsigned worker;               /* index of the worker */
 	uint16_t n;                    /* messages, at least 1 */
 	const char *space;             /* name of the tenant; NULL: the caller's own, of one */
-	const struct sq_msg *msgs; /* images that have passed sq_image_check(); properties valid */
+	/* Images that sq_image_check() takes, of topics in UTF-8 and valid property blocks. */
+	const struct sq_msg *msgs;
 	const struct sq_publish_want *wants; /* of each message; NULL: nothing */
 };
 
