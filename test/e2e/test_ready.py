@@ -1,6 +1,7 @@
 """A sidecar's readiness over its own restarts."""
 
 import asyncio
+import signal
 
 from annotations import AnnotationsFile
 from cluster import eventually, metric
@@ -113,3 +114,20 @@ async def test_without_a_directory_it_has_to_reach_a_broker_again(env):
     await without_brokers(env, stack)
     status, why = await started_again(stack, stack.sidecars[0])
     assert status == 503 and "no broker has been reached yet" in why
+
+
+async def test_a_broker_that_stands_still_is_told_and_leaves_it_ready(env):
+    """Its kernel takes bytes, and new connections, all the same: only silence shows it."""
+    stack = await env.stack(sidecars=1, sidecar={"pool": {"silence": "6s", "dial-timeout": "1s"}})
+    sidecar = stack.sidecars[0]
+    stack.broker.signal(signal.SIGSTOP)
+    try:
+        async def told():
+            status, body = await answer(sidecar)
+            assert status == 200, body
+            return body.startswith("ok\nlinks: 0 of ") and "no answer in time" in body
+        await eventually(told, "it says why there is no link", 40)
+        assert await metric(sidecar, "sqmqos_links") == 0
+    finally:
+        stack.broker.signal(signal.SIGCONT)
+    await stack.linked()
