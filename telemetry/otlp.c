@@ -1,18 +1,17 @@
 #include "telemetry/otlp.h"
 
-#include <jansson.h>
 #include <stdbool.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "core/json_bounds.h"
+#include "core/mem.h"
 #include "core/utf8.h"
+#include "proto/json/json.h"
 
 /* SpanKind and StatusCode of opentelemetry.proto.trace.v1. */
 enum { KIND_INTERNAL = 1, KIND_PRODUCER = 4, KIND_CONSUMER = 5 };
 enum { STATUS_ERROR = 2, REASON_FAILED = 0x80 };
-enum { ANSWER_DEPTH_MAX = 8, ANSWER_VALUES_MAX = 1000 };
+enum { ANSWER_VALUES_MAX = 64 };
 
 static const char *const names[SQ_SPAN_WHATS] = {
 #define OTLP_NAME(sym, name) [SQ_SPAN_##sym] = (name),
@@ -227,19 +226,34 @@ sq_otlp_write(
 	LITERAL(out, "]}]}]}");
 }
 
+/* Of decimal digits alone, as a number or a string has them; else 0. */
+static uint64_t
+otlp_number(struct sq_bytes text)
+{
+	uint64_t n = 0;
+
+	for (size_t i = 0; i < text.len; i++) {
+		if (i == 19 || text.p[i] < '0' || text.p[i] > '9')
+			return 0;
+		n = n * 10 + (uint64_t)(text.p[i] - '0');
+	}
+	return n;
+}
+
 uint64_t
 sq_otlp_rejected(const void *body, size_t len)
 {
-	json_t *o = sq_json_bounded(body, len, ANSWER_DEPTH_MAX, ANSWER_VALUES_MAX)
-	    ? json_loadb(body, len, 0, NULL)
-	    : NULL;
-	json_t *n = json_object_get(json_object_get(o, "partialSuccess"), "rejectedSpans");
-	uint64_t out = 0;
+	static const char *const partial = "partialSuccess", *const rejected = "rejectedSpans";
+	struct sq_json_token at[ANSWER_VALUES_MAX];
+	struct sq_json_tokens t = {.at = at, .room = SQ_ARRAY_LEN(at), .depth = 2};
+	struct sq_json_error err;
+	uint32_t i = 0;
 
-	if (json_is_integer(n) && json_integer_value(n) > 0)
-		out = (uint64_t)json_integer_value(n);
-	else if (json_is_string(n))
-		out = strtoull(json_string_value(n), NULL, 10);
-	json_decref(o);
-	return out;
+	if (len == 0 || sq_json_read(&t, (struct sq_bytes){body, len}, &err) != SQ_OK ||
+	    at[0].type != SQ_JSON_OBJECT ||
+	    sq_json_members(&t, 0, &partial, 1, &i, &err) != SQ_OK || i == 0 ||
+	    at[i].type != SQ_JSON_OBJECT ||
+	    sq_json_members(&t, i, &rejected, 1, &i, &err) != SQ_OK || i == 0)
+		return 0;
+	return otlp_number(sq_json_raw(&t, i));
 }

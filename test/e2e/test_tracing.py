@@ -481,6 +481,19 @@ async def test_an_answer_without_an_end_counts_by_its_status(env):
         assert await metric(program, "sqmqos_spans_export_failures_total") == 0
 
 
+async def test_spans_that_an_answer_rejects_are_counted(env):
+    stack, collector = await collecting(env)
+    collector.answer = json.dumps({"partialSuccess": {
+        "errorMessage": "no {spans}, \"please\"", "rejectedSpans": "1"}}).encode()
+    pub = await env.connect(stack.ports[0], "pub")
+    assert await pub.publish("t/x", b"x", 1) == 0x10
+
+    async def counted():
+        return await metric(stack.sidecars[0], 'sqmqos_spans_dropped_total{reason="refused"}') == 1
+    await eventually(counted, "the span is refused")
+    assert await metric(stack.sidecars[0], EXPORTED) == 0
+
+
 async def test_the_end_of_a_program_is_the_last_flush(env):
     stack, collector = await collecting(env)
     pub = await env.connect(stack.ports[0], "pub")

@@ -124,6 +124,15 @@ Test(otlp, what_an_answer_says_was_rejected)
 	cr_expect_eq(rejected("{\"partialSuccess\":{\"rejectedSpans\":\"3\"}}"), 3);
 	cr_expect_eq(rejected("{\"partialSuccess\":{\"rejectedSpans\":4}}"), 4);
 	cr_expect_eq(rejected("{\"partialSuccess\":{\"rejectedSpans\":-4}}"), 0);
+	cr_expect_eq(rejected("{\"partialSuccess\":{\"rejectedSpans\":\"-4\"}}"), 0);
+	cr_expect_eq(rejected("{\"partialSuccess\":{\"rejectedSpans\":1e3}}"), 0);
+	cr_expect_eq(
+	    rejected("{\"partialSuccess\":{\"rejectedSpans\":\"99999999999999999999\"}}"), 0);
+	cr_expect_eq(rejected("{\"partialSuccess\":{\"errorMessage\":\"{[\\u007d\","
+			      "\"rejectedSpans\":\"12\",\"more\":[[{}]]}, \"other\":{}}"),
+	    12);
+	cr_expect_eq(rejected("{\"partialSuccess\":7}"), 0);
+	cr_expect_eq(rejected("{\"partialSuccess\":{\"rejectedSpans\":\"3\"}"), 0);
 	cr_expect_eq(rejected("[\"partialSuccess\"]"), 0);
 	cr_expect_eq(rejected("<html>"), 0);
 }
