@@ -68,11 +68,10 @@ static int
 pub_run(const struct sq_pub_ask *ask)
 {
 	struct sq_buf out = {0}, err = {0};
-	const char *why;
 	int rc;
 
-	if (!sq_pub_good(ask, &why)) {
-		sq_say_usage(why, "");
+	if (!sq_pub_good(ask, &err)) {
+		sq_say_usage_of(&err);
 		return SQ_EXIT_USAGE;
 	}
 	sq_interrupt_watch();
@@ -119,7 +118,6 @@ sq_run_sub(const struct sq_run *r)
 	    .json = sq_option_given(o, SQ_OPTION_JSON),
 	};
 	struct sq_buf out = {0}, err = {0};
-	const char *why;
 	int rc;
 
 	if (!sq_option_number(o, SQ_OPTION_WITH_QOS, 0, 2, &qos) ||
@@ -129,8 +127,8 @@ sq_run_sub(const struct sq_run *r)
 	ask.qos = (unsigned)qos;
 	ask.count = count;
 	ask.wait_ms = wait_s * 1000;
-	if (!sq_sub_good(&ask, &why)) {
-		sq_say_usage(why, "");
+	if (!sq_sub_good(&ask, &err)) {
+		sq_say_usage_of(&err);
 		return SQ_EXIT_USAGE;
 	}
 	sq_interrupt_watch();

@@ -67,14 +67,13 @@ sq_run_tail(const struct sq_run *r)
 	struct sq_buf out = {0}, err = {0};
 	struct sq_tables tables;
 	struct sq_remote *remote;
-	const char *why;
 	int rc;
 
 	if (!sq_option_number(o, SQ_OPTION_MESSAGES, 1, LIVE_COUNT_MAX, &count))
 		return SQ_EXIT_USAGE;
 	ask.count = count;
-	if (!sq_tail_good(&ask, &why)) {
-		sq_say_usage(why, "");
+	if (!sq_tail_good(&ask, &err)) {
+		sq_say_usage_of(&err);
 		return SQ_EXIT_USAGE;
 	}
 	remote = sq_endpoint_open(o, &tables, &rc, &err);

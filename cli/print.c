@@ -11,6 +11,15 @@ sq_say_usage(const char *what, const char *detail)
 	return false;
 }
 
+bool
+sq_say_usage_of(struct sq_buf *what)
+{
+	sq_buf_u8(what, '\0');
+	sq_say_usage((const char *)sq_buf_data(what), "");
+	sq_buf_fini(what);
+	return false;
+}
+
 int
 sq_print(struct sq_buf *out, struct sq_buf *err, int code, int failed)
 {

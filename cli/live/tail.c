@@ -33,21 +33,23 @@ struct tail {
 };
 
 bool
-sq_tail_good(const struct sq_tail_ask *a, const char **why)
+sq_tail_good(const struct sq_tail_ask *a, struct sq_buf *why)
 {
-	struct sq_topic_filter f;
+	struct sq_topic_filter f = {0};
+	const char *wrong = NULL;
 
-	*why = NULL;
 	if (!sq_utf8_valid(a->filter, strlen(a->filter)))
-		*why = "the filter is not UTF-8";
-	else if (sq_topic_filter_parse(sq_bytes_of(a->filter), &f, why) != 0)
+		wrong = "it is not UTF-8";
+	else if (sq_topic_filter_parse(sq_bytes_of(a->filter), &f, &wrong) == 0 && f.share.len > 0)
+		wrong = "a tap shares nothing: give the filter behind $share/NAME/";
+	if (wrong != NULL) {
+		sq_safe_bad(why, "filter", a->filter, wrong);
 		return false;
-	else if (f.share.len > 0)
-		*why = "a tap shares nothing: give the filter behind $share/NAME/";
-	else if (a->space != NULL &&
-	    (*a->space == '\0' || !sq_utf8_valid(a->space, strlen(a->space))))
-		*why = "--space is no name";
-	return *why == NULL;
+	}
+	if (a->space == NULL || (*a->space != '\0' && sq_utf8_valid(a->space, strlen(a->space))))
+		return true;
+	sq_buf_printf(why, "--space is no name");
+	return false;
 }
 
 /* ---- the tap ---- */

@@ -15,8 +15,8 @@ struct sq_tail_ask {
 	size_t count; /* messages, after which it ends; 0: none */
 };
 
-/* Whether it can be asked for at all; '*why' is what is wrong. */
-bool sq_tail_good(const struct sq_tail_ask *, const char **why);
+/* Whether it can be asked for at all; else appends to 'why' what is wrong. */
+bool sq_tail_good(const struct sq_tail_ask *, struct sq_buf *why);
 /* Opens a tap (docs/view.md), writes a line for each message to standard output, until there are
  * 'count' or a signal comes, and ends the tap.  0; else 'err' has a line. */
 int sq_tail(struct sq_remote *, const struct sq_tail_ask *, struct sq_buf *err);

@@ -40,27 +40,37 @@ pub_text_good(const char *text)
 	return text == NULL || (strlen(text) <= PUB_TEXT_MAX && sq_utf8_valid(text, strlen(text)));
 }
 
-bool
-sq_pub_good(const struct sq_pub_ask *a, const char **why)
+/* Appends what is wrong with the name of a topic; false: something is. */
+static bool
+pub_topic_good(const char *what, const char *topic, struct sq_buf *why)
 {
-	struct sq_bytes receipt = sq_bytes_of(a->receipt);
+	const char *wrong = "it is not UTF-8";
 
-	if ((*why = sq_mqtt_client_url_wrong(a->url)) != NULL)
-		return false;
-	if (!sq_utf8_valid(a->topic, strlen(a->topic)))
-		*why = "the topic is not UTF-8";
-	else if (sq_topic_name_check(sq_bytes_of(a->topic), why) != 0)
-		return false;
-	else if ((a->key != NULL || a->receipt != NULL) && a->qos != 3)
-		*why = "--key and --receipt are for --qos 3";
-	else if (a->receipt != NULL && sq_topic_name_check(receipt, why) != 0)
-		return false;
-	else if (!pub_text_good(a->key) || !pub_text_good(a->receipt))
-		*why = "--key and --receipt are UTF-8 of at most 65535 bytes";
-	for (size_t i = 0; i < a->n_properties && *why == NULL; i++)
+	if (sq_utf8_valid(topic, strlen(topic)) &&
+	    sq_topic_name_check(sq_bytes_of(topic), &wrong) == 0)
+		return true;
+	sq_safe_bad(why, what, topic, wrong);
+	return false;
+}
+
+bool
+sq_pub_good(const struct sq_pub_ask *a, struct sq_buf *why)
+{
+	const char *wrong = sq_mqtt_client_url_wrong(a->url);
+
+	if (wrong == NULL && (a->key != NULL || a->receipt != NULL) && a->qos != 3)
+		wrong = "--key and --receipt are for --qos 3";
+	else if (wrong == NULL && !pub_text_good(a->key))
+		wrong = "--key is UTF-8 of at most 65535 bytes";
+	for (size_t i = 0; i < a->n_properties && wrong == NULL; i++)
 		if (!pub_text_good(a->properties[i].name) || !pub_text_good(a->properties[i].value))
-			*why = "properties and tags are UTF-8 of at most 65535 bytes";
-	return *why == NULL;
+			wrong = "properties and tags are UTF-8 of at most 65535 bytes";
+	if (wrong != NULL) {
+		sq_buf_printf(why, "%s", wrong);
+		return false;
+	}
+	return pub_topic_good("topic", a->topic, why) &&
+	    (a->receipt == NULL || pub_topic_good("--receipt", a->receipt, why));
 }
 
 static void

@@ -25,8 +25,8 @@ struct sq_pub_ask {
 	uint64_t wait_ms; /* for each acknowledgement */
 };
 
-/* Whether it can be asked for at all; '*why' is what is wrong. */
-bool sq_pub_good(const struct sq_pub_ask *, const char **why);
+/* Whether it can be asked for at all; else appends to 'why' what is wrong. */
+bool sq_pub_good(const struct sq_pub_ask *, struct sq_buf *why);
 /* Publishes one message after the other, each when the one before it is acknowledged.  0, with a
  * line in 'err' where nobody's subscription matched; else 'err' says which was refused, and why. */
 int sq_pub(const struct sq_pub_ask *, struct sq_buf *err);

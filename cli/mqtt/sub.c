@@ -30,17 +30,21 @@ struct sub {
 };
 
 bool
-sq_sub_good(const struct sq_sub_ask *a, const char **why)
+sq_sub_good(const struct sq_sub_ask *a, struct sq_buf *why)
 {
+	const char *wrong = sq_mqtt_client_url_wrong(a->url);
 	struct sq_topic_filter f;
 
-	if ((*why = sq_mqtt_client_url_wrong(a->url)) != NULL)
+	if (wrong != NULL) {
+		sq_buf_printf(why, "%s", wrong);
 		return false;
+	}
 	if (!sq_utf8_valid(a->filter, strlen(a->filter)))
-		*why = "the filter is not UTF-8";
-	else if (sq_topic_filter_parse(sq_bytes_of(a->filter), &f, why) != 0)
-		return false;
-	return *why == NULL;
+		wrong = "it is not UTF-8";
+	else if (sq_topic_filter_parse(sq_bytes_of(a->filter), &f, &wrong) == 0)
+		return true;
+	sq_safe_bad(why, "filter", a->filter, wrong);
+	return false;
 }
 
 static int

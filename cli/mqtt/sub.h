@@ -17,8 +17,8 @@ struct sq_sub_ask {
 	bool json;
 };
 
-/* Whether it can be asked for at all; '*why' is what is wrong. */
-bool sq_sub_good(const struct sq_sub_ask *, const char **why);
+/* Whether it can be asked for at all; else appends to 'why' what is wrong. */
+bool sq_sub_good(const struct sq_sub_ask *, struct sq_buf *why);
 /* Writes messages to standard output, each before it is acknowledged, until there are 'count', the
  * time is over, or a signal comes.  0; SQ_EAGAIN: the time was over before 'count'; else 'err' says
  * what is wrong. */

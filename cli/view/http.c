@@ -13,6 +13,7 @@
 
 enum {
 	HTTP_CONNECT_MS = 5000,
+	HTTP_SILENT_S = 5, /* while nothing comes */
 	HTTP_TIMEOUT_MS = 30000,
 	HTTP_PART_MS = 2000,
 	HTTP_BODY_MAX = 8 << 20,
@@ -71,6 +72,8 @@ http_configure(struct sq_http *h)
 	SET(CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
 	SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
 	SET(CURLOPT_CONNECTTIMEOUT_MS, (long)HTTP_CONNECT_MS);
+	SET(CURLOPT_LOW_SPEED_LIMIT, 1L);
+	SET(CURLOPT_LOW_SPEED_TIME, (long)HTTP_SILENT_S);
 	SET(CURLOPT_TIMEOUT_MS, (long)HTTP_TIMEOUT_MS);
 	SET(CURLOPT_WRITEFUNCTION, http_on_body);
 	SET(CURLOPT_WRITEDATA, h);
@@ -270,11 +273,18 @@ static int
 http_say_failed(const struct sq_http *h, CURLcode rc, const char *path, struct sq_buf *err)
 {
 	const char *reason = h->reason[0] != '\0' ? h->reason : curl_easy_strerror(rc);
+	curl_off_t us = 0;
 
 	http_say_where(h, path, err);
 	if (h->too_big) {
 		sq_buf_printf(err, "the answer is larger than %d MiB", HTTP_BODY_MAX >> 20);
 		return SQ_ETOOBIG;
+	}
+	if (rc == CURLE_OPERATION_TIMEDOUT) {
+		(void)curl_easy_getinfo(h->easy, CURLINFO_TOTAL_TIME_T, &us);
+		sq_buf_printf(
+		    err, "it did not answer within %ld s", (long)((us + 500000) / 1000000));
+		return SQ_EIO;
 	}
 	sq_safe(err, reason, strlen(reason));
 	if (rc == CURLE_COULDNT_CONNECT && h->via == NULL)

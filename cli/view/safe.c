@@ -2,6 +2,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "core/mem.h"
 #include "core/utf8.h"
@@ -120,6 +121,14 @@ sq_safe_cut(const char *text, size_t len, size_t columns)
 		i += n > 0 ? n : 1;
 	}
 	return i;
+}
+
+void
+sq_safe_bad(struct sq_buf *out, const char *what, const char *text, const char *why)
+{
+	sq_buf_printf(out, "bad %s '", what);
+	sq_safe(out, text, strlen(text));
+	sq_buf_printf(out, "': %s", why);
 }
 
 size_t

@@ -194,13 +194,14 @@ following_all(struct following *f, struct sq_buf *err)
 	struct sq_wanted deliveries = {.table = "deliveries", .space = space, .name = name};
 	struct sq_wanted letters = {.table = "dead-letters", .space = space};
 	const struct sq_tables *view = f->told->view;
-	unsigned known = sq_why_key(f->told, space, name), gone;
+	unsigned known, gone;
 	const json_t *row;
 	bool whole;
 	size_t i;
 
 	if (view->rows(view->owner, &messages, following_waits, f, err) != 0)
 		return SQ_FOUND_ERROR;
+	known = sq_why_key(f->told, space, name);
 	json_array_foreach(f->waiting, i, row) following_tell(f, row);
 	(void)sq_why_rows(f->told, &deliveries, following_delivery, f);
 	following_publisher(f);

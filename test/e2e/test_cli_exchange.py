@@ -112,12 +112,13 @@ async def test_refusals_are_said_in_words(env):
     _, error = await command.run("sub", "$dead/x", "-q", 0, code=1)
     assert "refused: 0x8f Topic Filter invalid" in error, error
     # What can't be asked for at all.
-    for argv, word in ((("pub", "a/#", "-m", "1"), "+ or #"), (("pub", "a"), "--message"),
+    for argv, word in ((("pub", "a/#", "-m", "1"), "bad topic 'a/#': "), (("pub", "a"), "--message"),
                        (("pub", "a", "-m", "1", "--stdin"), "one of"),
                        (("pub", "a", "-m", "1", "-q", 4), "0 to 3, not 4"),
                        (("pub", "a", "-m", "1", "-q", 1, "--key", "k"), "--qos 3"),
                        (("pub", "a", "-m", "1", "-D", "x"), "NAME=VALUE"),
-                       (("pub",), "TOPIC"), (("sub", "a/#/b"), "#"), (("sub", "a", "-q", 3), "0 to 2"),
+                       (("pub",), "TOPIC"), (("sub", "a/#/b"), "bad filter 'a/#/b': # must be the last"),
+                       (("sub", "a", "-q", 3), "0 to 2"),
                        (("sub", "a", "-C", 0), "--count"), (("sub", "a", "-C", "9" * 30), "--count")):
         _, error = await command.run(*argv, code=2)
         assert word in error, (argv, error)

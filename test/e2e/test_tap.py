@@ -124,7 +124,7 @@ async def test_spaces_tags_and_counts(env):
     assert f":{stack.broker.admin_port}/v1/tap/" in error, error
     stack.broker.start()
     await stack.ready()
-    for argv, word in ((("a/#/b",), "#"), (("$share/g/a",), "shares nothing"), ((), "FILTER"),
+    for argv, word in ((("a/#/b",), "bad filter 'a/#/b': "), (("$share/g/a",), "shares nothing"), ((), "FILTER"),
                        (("a", "--count", 0), "--count"), (("a", "--space", ""), "--space"),
                        (("a", "--name", "x"), "--name is nothing for tail")):
         _, error = await command.run("tail", *argv, code=2)
