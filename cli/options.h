@@ -31,8 +31,8 @@ enum { SQ_OPTION_FILES_MAX = 1000, SQ_OPTION_REPEATED_MAX = 64 };
 	    "the broker's pod; without it the one with the labels of the chart") \
 	X(KUBECONFIG, "kubeconfig", 0, "FILE", "without it KUBECONFIG, or ~/.kube/config") \
 	X(SPACE, "space", 0, "NAME", "only of that space; on Kubernetes a namespace") \
-	X(NAME, "name", 0, "TEXT", \
-	    "only rows with that name, or, with TEXT*, whose name begins with it") \
+	X(NAME, "name", 0, "TEXT", "only rows with that name") \
+	X(PREFIX, "prefix", 0, "TEXT", "only rows whose name begins with it") \
 	X(LIMIT, "limit", 0, "N", "so many rows at most") \
 	X(JSON, "json", 0, NULL, "an array in JSON; of tail, top and sub a line of JSON each") \
 	X(WIDE, "wide", 0, NULL, "all columns, none cut") \

@@ -18,7 +18,7 @@ enum {
 	OF_MANIFESTS = BIT(FILE) | BIT(VALUES) | BIT(BUNDLE) | BIT(NAMESPACE) | OF_ALL,
 	OF_VIEW = BIT(ADMIN) | BIT(TOKEN) | BIT(KUBE_CONTEXT) | BIT(KUBE_NAMESPACE) | BIT(POD) |
 	    BIT(KUBECONFIG) | OF_ALL,
-	OF_LS = OF_VIEW | BIT(SPACE) | BIT(NAME) | BIT(LIMIT) | BIT(JSON) | BIT(WIDE),
+	OF_LS = OF_VIEW | BIT(SPACE) | BIT(NAME) | BIT(PREFIX) | BIT(LIMIT) | BIT(JSON) | BIT(WIDE),
 	OF_SHOW = OF_VIEW | BIT(SPACE) | BIT(JSON),
 	OF_DEED = OF_VIEW | BIT(JSON),
 	OF_PURGE = OF_DEED | BIT(SPACE) | BIT(YES) | BIT(BURY) | BIT(MAX),
@@ -140,6 +140,7 @@ run_ls(const struct sq_run *r)
 	    .table = r->verb->table,
 	    .space = o->value[SQ_OPTION_SPACE],
 	    .name = o->value[SQ_OPTION_NAME],
+	    .prefix = o->value[SQ_OPTION_PREFIX],
 	    .queue = r->operand,
 	    .json = sq_option_given(o, SQ_OPTION_JSON),
 	    .wide = sq_option_given(o, SQ_OPTION_WIDE),
@@ -147,6 +148,10 @@ run_ls(const struct sq_run *r)
 
 	if (!sq_option_number(o, SQ_OPTION_LIMIT, 1, SQ_LIST_ROWS_MAX, &limit))
 		return SQ_EXIT_USAGE;
+	if (ask.name != NULL && ask.prefix != NULL) {
+		sq_say_usage("--name and --prefix: give one of them", "");
+		return SQ_EXIT_USAGE;
+	}
 	ask.limit = (size_t)limit;
 	return view_run(o, ask_ls, &ask);
 }

@@ -165,12 +165,39 @@ static enum sq_found
 list_ended(struct list *l, int rc, struct sq_buf *err)
 {
 	if (rc == 0 && l->too_big)
-		sq_buf_printf(err, "more than %d MiB: ask for less by --space, --name or --limit",
+		sq_buf_printf(err, "more than %d MiB: ask for less by --space, --prefix or --limit",
 		    LIST_BYTES_MAX >> 20);
 	if (rc == 0 && !l->too_big && l->ask->json)
 		sq_buf_printf(l->out, "%s]\n", l->n > 0 ? "\n" : "");
 	list_fini(l);
 	return rc == 0 && !l->too_big ? SQ_FOUND : SQ_FOUND_ERROR;
+}
+
+static bool
+list_queue_row(void *arg, const json_t *row)
+{
+	(void)row;
+	*(bool *)arg = true;
+	return false;
+}
+
+/* Whether the rows of a queue were asked for that is not there, as far as the caller may see queues;
+ * 'err' has a line then. */
+static bool
+list_no_queue(struct sq_tables *r, const struct sq_list_ask *ask, struct sq_buf *err)
+{
+	struct sq_wanted w = {.table = "queues", .name = ask->queue, .columns = "queue"};
+	struct sq_buf why = {0};
+	bool there = ask->queue == NULL;
+
+	if (!there && r->rows(r->owner, &w, list_queue_row, &there, &why) != 0)
+		there = true;
+	sq_buf_fini(&why);
+	if (!there) {
+		sq_buf_printf(err, "queues: nothing there with the name ");
+		sq_safe(err, ask->queue, strlen(ask->queue));
+	}
+	return !there;
 }
 
 enum sq_found
@@ -180,6 +207,7 @@ sq_list(struct sq_tables *r, const struct sq_list_ask *ask, struct sq_buf *out, 
 	struct sq_wanted w = {.table = ask->table,
 	    .space = ask->space,
 	    .name = ask->name,
+	    .prefix = ask->prefix,
 	    .queue = ask->queue,
 	    .limit = ask->limit};
 	int rc;
@@ -196,6 +224,11 @@ sq_list(struct sq_tables *r, const struct sq_list_ask *ask, struct sq_buf *out, 
 		list_title(&l);
 	}
 	rc = r->rows(r->owner, &w, list_row, &l, err);
+	if (rc == 0 && l.n == 0 && list_no_queue(r, ask, err)) {
+		sq_buf_drain(out, sq_buf_len(out));
+		list_fini(&l);
+		return SQ_FOUND_NONE;
+	}
 	if (rc == 0 && !ask->json)
 		sq_table_print(&l.table, out);
 	return list_ended(&l, rc, err);

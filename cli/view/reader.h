@@ -19,8 +19,9 @@ enum sq_found {
 struct sq_wanted {
 	const char *table;
 	const char *space;
-	const char *name;  /* "TEXT*": whose name begins with TEXT */
-	const char *queue; /* of a table with rows of queues */
+	const char *name;
+	const char *prefix; /* with which the name begins; NULL where there is a 'name' */
+	const char *queue;  /* of a table with rows of queues */
 	const char *columns;
 	size_t limit; /* rows of all pages; 0: no limit */
 };

@@ -60,8 +60,8 @@ remote_path(struct sq_buf *out, const struct sq_wanted *w, size_t rows, const ch
 {
 	const struct {
 		const char *name, *value;
-	} query[] = {{"space", w->space}, {"name", w->name}, {"queue", w->queue},
-	    {"columns", w->columns}, {"after", after}};
+	} query[] = {{"space", w->space}, {"name", w->name}, {"prefix", w->prefix},
+	    {"queue", w->queue}, {"columns", w->columns}, {"after", after}};
 
 	sq_buf_printf(out, "/v1/view/%s?limit=%zu", w->table, rows);
 	for (size_t i = 0; i < SQ_ARRAY_LEN(query); i++) {

@@ -156,8 +156,8 @@ export class Browse {
 
 	#asked() {
 		const {only, begins, space, queue} = this.#query;
-		const name = only || (begins ? `${begins}${this.#shown.exact ? "" : "*"}` : "");
-		return {limit: ROWS, after: this.#after.at(-1), space, queue, name};
+		const name = only || (this.#shown.exact ? begins : "");
+		return {limit: ROWS, after: this.#after.at(-1), space, queue, name, prefix: name ? "" : begins};
 	}
 
 	/* Asks for the rows again. */

@@ -5,6 +5,7 @@ import asyncio
 import contextlib
 import http.server
 import json
+import socket
 import subprocess
 import threading
 
@@ -40,6 +41,16 @@ async def test_tables_of_a_real_broker(env):
     for _ in range(3):
         await publisher.publish("a/b", b"x" * 2000, 1)
 
+    out, _ = await cli.run("messages", "ls", "default~demo~kept")
+    assert len(out.splitlines()) == 4, out
+    empty = next(row["queue"] for row in view.rows(stack.broker, "queues") if not row["depth"])
+    out, _ = await cli.run("messages", "ls", empty)
+    assert len(out.splitlines()) == 1, out
+    for json_too in ((), ("--json",)):
+        out, error = await cli.run("messages", "ls", "default~demo~nobody", *json_too, code=3)
+        assert not out and error == "sqmqos: queues: nothing there with the name default~demo~nobody\n", error
+    _, error = await cli.run("queues", "ls", "--name", "a", "--prefix", "a", code=2)
+    assert "--prefix" in error
     out, error = await cli.run("queues", "ls", "--name", "default~demo~kept")
     assert not error
     titles, rows = out.splitlines()[0].split(), out.splitlines()[1:]
@@ -58,9 +69,9 @@ async def test_tables_of_a_real_broker(env):
     # All pages are followed, up to --limit.
     for n in range(30):
         await env.connect(stack.ports[0], f"many-{n}")
-    out, _ = await cli.run("sessions", "ls", "--name", "default~demo~many-*", "--limit", 7)
+    out, _ = await cli.run("sessions", "ls", "--prefix", "default~demo~many-", "--limit", 7)
     assert len(out.splitlines()) == 8
-    out, _ = await cli.run("sessions", "ls", "--name", "default~demo~many-*")
+    out, _ = await cli.run("sessions", "ls", "--prefix", "default~demo~many-")
     assert len(out.splitlines()) == 31
     # What is a name of others stays text; --json has the same name.
     out, _ = await cli.run("sessions", "ls", "--wide")
@@ -161,6 +172,17 @@ async def test_errors_say_what_and_where(env):
     assert "does not hold one token" in error
     _, error = await command_line(env).run("queues", "ls", "--token-file", env.folder / "none", code=2)
     assert "No such file" in error
+
+
+async def test_who_does_not_answer_is_not_waited_for_long(env):
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # the kernel connects, nobody reads
+        port = silent.getsockname()[1]
+        said = await asyncio.gather(*(
+            command_line(env, port).run(*argv, code=1)
+            for argv in (("queues", "ls"), ("why", "--topic", "a"), ("why", "--message", "k"))))
+    for out, error in said:
+        assert not out and f"127.0.0.1:{port}/v1/view" in error, error
+        assert error.endswith(": it did not answer within 5 s\n"), error
 
 
 async def test_busy_is_asked_again_and_the_token_is_sent(env):

@@ -96,14 +96,20 @@ async def test_a_message_is_followed_by_its_key_and_its_origin(env):
     await kept.disconnect()
     for n in range(40):
         assert await app.publish(f"orders/{n}", b"private", 2, props=keyed(f"k-{n}")) == 0
+    assert await app.publish("orders/star", b"private", 2, props=keyed("k-*")) == 0
     await app.publish("orders/plain", b"private", 1)
     queue = "default~demo~kept"
     rows = view.rows(stack.broker, "messages", queue=queue)
-    assert [row["topic"] for row in rows] == [f"orders/{n}" for n in range(40)] + ["orders/plain"]
+    assert [row["topic"] for row in rows] == [f"orders/{n}" for n in range(40)] + ["orders/star", "orders/plain"]
     assert rows[-1]["key"] is None and not rows[-1]["assured"]
     assert "private" not in view.ask(stack.broker, "/messages").text
     assert not view.rows(stack.broker, "messages", queue="other")
-    assert len(view.rows(stack.broker, "messages", limit=7)) == 41
+    assert len(view.rows(stack.broker, "messages", limit=7)) == 42
+    # A name is that name alone; a prefix is said as one.
+    assert view.row(stack.broker, "messages", name="k-*")["topic"] == "orders/star"
+    assert view.row(stack.broker, "keys", name="k-*")["key"] == "k-*"
+    assert {row["key"] for row in view.rows(stack.broker, "messages", prefix="k-3")} == {
+        "k-3", *(f"k-{n}" for n in range(30, 40))}
     one = view.row(stack.broker, "messages", name="k-17")
     assert (one["topic"], one["queue"], one["qos"], one["assured"]) == ("orders/17", queue, 2, True)
     assert one["age"] >= 0 and one["expires"] is None and one["attempts"] == 0 and one["bytes"] > 7
@@ -114,7 +120,7 @@ async def test_a_message_is_followed_by_its_key_and_its_origin(env):
     # The key is known, from its first message on.
     key = view.row(stack.broker, "keys", name="k-17")
     assert key["space"] == "default" and near(key["since"]) and near(key["expires"] - 24 * 3600 * 1000), key
-    for query in ({}, {"name": "k-*"}, {"name": "k-99"}, {"name": "k-17", "space": "other"}):
+    for query in ({}, {"prefix": "k-"}, {"name": "k-"}, {"name": "k-99"}, {"name": "k-17", "space": "other"}):
         assert not view.rows(stack.broker, "keys", **query), query
     # Its client has it, and has not finished it.
     kept = await env.connect(stack.ports[0], "kept", clean=False, props=DURABLE | {"receive_maximum": 2},

@@ -352,10 +352,14 @@ Test(query, is_read_as_it_is_meant)
 	cr_assert(q.table == &table && q.limit == 100 && q.shown[NAME] && q.shown[NEVER]);
 	cr_assert_eq(query(v, "/v1/view/things", "limit=1000&columns=odd,thing", &q), 200);
 	cr_assert(q.limit == 1000 && q.shown[NAME] && q.shown[ODD] && !q.shown[NUMBER]);
-	cr_assert_eq(query(v, "/v1/view/things", "space=a%2fb&&name=%25+*&", &q), 200);
+	cr_assert_eq(query(v, "/v1/view/things", "space=a%2fb&&prefix=%25+&", &q), 200);
 	cr_assert_str_eq(q.filter.space, "a/b");
 	cr_assert_str_eq(q.filter.name, "%+");
 	cr_assert(q.filter.prefix && q.filter.name_len == 2);
+	sq_view_query_fini(&q);
+	cr_assert_eq(query(v, "/v1/view/things", "name=k*", &q), 200);
+	cr_assert_str_eq(q.filter.name, "k*");
+	cr_assert(!q.filter.prefix && q.filter.name_len == 2);
 	sq_view_query_fini(&q);
 	cr_assert_eq(query(v, "/v1/view/things", "name=", &q), 200);
 	cr_assert(!q.filter.prefix && q.filter.name_len == 0 && q.filter.name != NULL);
@@ -371,7 +375,7 @@ Test(query, that_is_wrong_is_refused)
 	static const char *const wrong[] = {"limit=0", "limit=1001", "limit=", "limit", "limit=+1",
 	    "limit= 1", "limit=99999999999999999999", "x=1", "=1", "limit=1&limit=1", "name=%",
 	    "name=%4", "name=%zz", "name=%ff", "name=a%00b", "columns=", "columns=thing,",
-	    "columns=nothing", "after=", "after=zz", "queue=a"};
+	    "columns=nothing", "after=", "after=zz", "queue=a", "name=a&prefix=a"};
 	struct sq_view *v = start();
 	struct sq_view_query q;
 

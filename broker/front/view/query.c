@@ -17,6 +17,7 @@ enum param {
 	PARAM_AFTER,
 	PARAM_SPACE,
 	PARAM_NAME,
+	PARAM_PREFIX,
 	PARAM_QUEUE,
 	PARAM_COLUMNS,
 	PARAMS
@@ -27,6 +28,7 @@ static const char *const param_names[PARAMS] = {
     [PARAM_AFTER] = "after",
     [PARAM_SPACE] = "space",
     [PARAM_NAME] = "name",
+    [PARAM_PREFIX] = "prefix",
     [PARAM_QUEUE] = "queue",
     [PARAM_COLUMNS] = "columns",
 };
@@ -99,7 +101,8 @@ query_columns(struct sq_view_query *q, const char *text, struct sq_buf *why)
 static void
 query_filter(struct sq_view_filter *f, const struct params *params)
 {
-	const char *name = params->v[PARAM_NAME];
+	const char *prefix = params->v[PARAM_PREFIX];
+	const char *name = prefix != NULL ? prefix : params->v[PARAM_NAME];
 
 	if (params->v[PARAM_SPACE] != NULL)
 		f->space = sq_xstrdup(params->v[PARAM_SPACE]);
@@ -109,9 +112,7 @@ query_filter(struct sq_view_filter *f, const struct params *params)
 		return;
 	f->name = sq_xstrdup(name);
 	f->name_len = strlen(name);
-	f->prefix = f->name_len > 0 && name[f->name_len - 1] == '*';
-	if (f->prefix)
-		f->name[--f->name_len] = '\0';
+	f->prefix = prefix != NULL;
 }
 
 static bool
@@ -132,6 +133,10 @@ query_mean(const struct sq_view *v, struct sq_view_query *q, const struct params
 		sq_buf_printf(why, "queue: %s can't be searched by it", q->table->name);
 		return false;
 	}
+	if (params->v[PARAM_NAME] != NULL && params->v[PARAM_PREFIX] != NULL) {
+		sq_buf_printf(why, "prefix: there is a name, too; give one of them");
+		return false;
+	}
 	query_filter(&q->filter, params);
 	if (!query_limit(q, params->v[PARAM_LIMIT], why) ||
 	    !query_columns(q, params->v[PARAM_COLUMNS], why))
@@ -140,9 +145,8 @@ query_mean(const struct sq_view *v, struct sq_view_query *q, const struct params
 	    sq_view_cursor_read(v, q->table, &q->filter, params->v[PARAM_AFTER], &q->at))
 		return true;
 	sq_buf_printf(why,
-	    "after: that is no cursor of this table with this space, name and queue, or it is from "
-	    "before "
-	    "the broker's start; begin anew");
+	    "after: that is no cursor of this table with this space, name, prefix and queue, or it "
+	    "is from before the broker's start; begin anew");
 	return false;
 }
 
