@@ -20,7 +20,7 @@ from chains import ChainError, OursClear
 from measures import median
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-SLICE_ROWS = 32  # SQ_VIEW_SLICE_ROWS
+SLICE_ROWS = 8  # SQ_VIEW_SLICE_ROWS
 WORKERS = 4  # of our own, which make sessions
 
 

@@ -98,19 +98,26 @@ worker_write(struct sq_worker *w)
 	}
 }
 
+/* Runs 'most' tasks of a part. */
+static void
+worker_run(struct sq_worker *w, enum sq_turn_part part, unsigned most)
+{
+	for (unsigned n = 0; n < most && !sq_list_empty(&w->due[part]); n++) {
+		struct sq_task *t = SQ_LIST_FIRST(&w->due[part], struct sq_task, node);
+
+		sq_list_remove(&t->node);
+		t->run(t);
+	}
+}
+
 /* The end of a turn. */
 static void
 worker_turn(struct sq_worker *w)
 {
-	for (unsigned i = 0; i < SQ_TURN_PARTS; i++) {
-		for (unsigned n = 0; n < WORKER_BURST && !sq_list_empty(&w->due[i]); n++) {
-			struct sq_task *t = SQ_LIST_FIRST(&w->due[i], struct sq_task, node);
-
-			sq_list_remove(&t->node);
-			t->run(t);
-		}
-	}
+	for (unsigned i = 0; i < SQ_TURN_REST; i++)
+		worker_run(w, (enum sq_turn_part)i, WORKER_BURST);
 	worker_write(w);
+	worker_run(w, SQ_TURN_REST, 1);
 }
 
 static void

@@ -3,7 +3,7 @@
  *
  * Work moves between workers in tasks.  Tasks that the worker posts to itself run at the end of the
  * loop's turn, in order; tasks of other threads come in with the next turn, in the order of each
- * thread's posts.  Nothing here blocks.
+ * thread's posts.  Nothing here blocks.  Of SQ_TURN_REST a turn runs one task, whoever posted it.
  *
  * web/crew.h makes workers.  A file that only posts needs this header alone. */
 #ifndef SQ_WEB_WORKER_H
@@ -16,7 +16,7 @@
 /* Has 't' run on 'to', in the turn's part SQ_TURN_WORK.  The caller keeps 'to' alive until then.
  * Thread: any.  Locks: none held after it. */
 void sq_worker_post(struct sq_worker *to, struct sq_task *t);
-/* Has 't' run on 'to', in any part of the turn.  Thread: any.  Locks: none held after it. */
+/* Has 't' run on 'to', in any part of the turn; see core/task.h.  Thread: any.  Locks: none held after it. */
 void sq_worker_post_in(struct sq_worker *to, enum sq_turn_part turn, struct sq_task *t);
 /* Has 't' run in the next turn of the calling worker, after tasks that other threads have posted by
  * then: for work in slices.  Thread: a worker's. */

@@ -12,8 +12,11 @@ enum { SQ_VIEW_PAGE_TEXT = 256 << 10 };
 /* A value.  The text of texts is NUL behind each; that of counts "name\0" and 8 bytes each. */
 struct sq_view_cell {
 	bool known;
-	uint64_t n;     /* number, time, span, truth */
-	size_t at, len; /* of its text in 'text' */
+	uint32_t len; /* of a text */
+	union {
+		uint64_t n;  /* number, time, span, truth */
+		uint64_t at; /* of a text: where it is in 'text' */
+	};
 };
 
 struct sq_view_rows {

@@ -180,7 +180,7 @@ row_append(struct sq_view_slice *s, struct sq_view_cell *c, const void *p, size_
 		c->at = sq_buf_len(text);
 	assert(c->at + c->len == sq_buf_len(text));
 	sq_buf_append(text, p, len);
-	c->len += len;
+	c->len += (uint32_t)len;
 	c->known = true;
 }
 

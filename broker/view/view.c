@@ -123,21 +123,22 @@ page_slice(struct sq_view_page *p)
 	    sq_buf_len(&p->rows.text) < SQ_VIEW_PAGE_TEXT;
 }
 
+/* Has the next slice made, behind what the worker has to do for messages. */
+static void
+page_post(struct sq_view_page *p)
+{
+	sq_worker_post_in(p->view->workers[p->at.worker], SQ_TURN_REST, &p->task);
+}
+
 static void
 page_run(struct sq_task *t)
 {
 	struct sq_view_page *p = SQ_CONTAINER_OF(t, struct sq_view_page, task);
-	struct sq_worker *to;
 
-	if (!page_slice(p)) {
-		p->done(p);
-		return;
-	}
-	to = p->view->workers[p->at.worker];
-	if (to == sq_worker_self())
-		sq_worker_post_later(t);
+	if (page_slice(p))
+		page_post(p);
 	else
-		sq_worker_post(to, t);
+		p->done(p);
 }
 
 void
@@ -148,7 +149,7 @@ sq_view_ask(struct sq_view *v, struct sq_view_page *p)
 	p->task.run = page_run;
 	if (!page_settle(p))
 		abort(); /* the table is one of ours, and so is the cursor */
-	sq_worker_post(v->workers[p->at.worker], &p->task);
+	page_post(p);
 }
 
 void

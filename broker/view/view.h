@@ -1,7 +1,8 @@
 /* The broker's view: the registered tables (broker/view/table.h), and pages of them.
  *
  * A page goes over the sources of a table in the order of their registration, and in each over the
- * workers: a slice at a time, which is a task of that worker.  Nobody waits for it. */
+ * workers: a slice at a time, which is a task of that worker (SQ_TURN_REST): one in a turn, when what
+ * the turn had to do for messages is written.  Nobody waits for it. */
 #ifndef SQ_BROKER_VIEW_VIEW_H
 #define SQ_BROKER_VIEW_VIEW_H
 
@@ -13,8 +14,8 @@ struct sq_view;
 
 enum {
 	SQ_VIEW_PAGE_MAX = 1000,     /* rows */
-	SQ_VIEW_SLICE_ROWS = 32,     /* of a slice */
-	SQ_VIEW_SLICE_VISITS = 256,  /* things that a slice looks at */
+	SQ_VIEW_SLICE_ROWS = 8,      /* of a slice, which takes a worker some 20 µs */
+	SQ_VIEW_SLICE_VISITS = 64,   /* things that a slice looks at */
 	SQ_VIEW_PAGE_VISITS = 16384, /* and all slices of a page */
 };
 

@@ -99,7 +99,9 @@ fake_turn(struct sq_worker *w)
 	for (unsigned part = 0; part < SQ_TURN_PARTS; part++) {
 		struct sq_task *t;
 
-		for (; n < RUNS_MAX && (t = fake_take(w, part)) != NULL; n++)
+		for (size_t k = 0; n < RUNS_MAX && (part != SQ_TURN_REST || k < 1) &&
+		     (t = fake_take(w, part)) != NULL;
+		     n++, k++)
 			t->run(t);
 	}
 	return n;

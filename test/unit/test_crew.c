@@ -147,6 +147,46 @@ Test(crew, the_parts_of_a_turn_have_an_order)
 		cr_assert_eq(order[i], i);
 }
 
+static struct sq_task rests[3], between;
+static const struct sq_task *ran[2 * SQ_ARRAY_LEN(rests)];
+static unsigned n_ran;
+
+static void
+note_between(struct sq_task *t)
+{
+	ran[n_ran++] = t;
+}
+
+static void
+note_rest(struct sq_task *t)
+{
+	ran[n_ran++] = t;
+	if (t != &rests[SQ_ARRAY_LEN(rests) - 1])
+		sq_worker_post(sq_worker_self(), &between);
+}
+
+static void
+post_rests(void *arg)
+{
+	(void)arg;
+	between.run = note_between;
+	for (unsigned i = 0; i < SQ_ARRAY_LEN(rests); i++) {
+		rests[i].run = note_rest;
+		sq_worker_post_in(sq_worker_self(), SQ_TURN_REST, &rests[i]);
+	}
+}
+
+Test(crew, a_turn_does_one_task_of_the_rest)
+{
+	crew = sq_crew_new(1);
+	sq_worker_do(sq_crew_workers(crew)[0], post_rests, NULL);
+	for (unsigned i = 0; i < SQ_ARRAY_LEN(rests); i++)
+		sq_crew_settle(crew);
+	cr_assert_eq(n_ran, 5);
+	for (unsigned i = 0; i < n_ran; i++)
+		cr_assert(ran[i] == (i % 2 == 0 ? &rests[i / 2] : &between), "%u", i);
+}
+
 static void
 count(void *n)
 {

@@ -60,37 +60,72 @@ json_cell(struct sq_buf *out, const struct sq_view_rows *rows, enum sq_view_type
 }
 
 static void
-json_row(struct sq_buf *out, const struct sq_view_rows *rows, size_t i, const bool *shown)
+json_heads(struct sq_view_json *j, const struct sq_view_table *t, const bool *shown)
 {
-	const struct sq_view_table *t = rows->table;
 	char separator = '{';
 
 	for (size_t k = 0; k < t->n_columns; k++) {
-		if (!shown[k])
-			continue;
-		sq_buf_append(out, &separator, 1);
-		sq_json_put_plain(out, sq_bytes_of(t->columns[k].name));
-		sq_json_put_raw(out, ":");
-		json_cell(out, rows, t->columns[k].type, sq_view_cell(rows, i, k));
-		separator = ',';
+		j->head_at[k] = sq_buf_len(&j->heads);
+		if (shown[k]) {
+			sq_buf_printf(&j->heads, "%c\"%s\":", separator, t->columns[k].name);
+			separator = ',';
+		}
 	}
-	sq_json_put_raw(out, "}");
+	j->head_at[t->n_columns] = sq_buf_len(&j->heads);
+}
+
+static void
+json_row(struct sq_view_json *j, size_t i)
+{
+	const struct sq_view_table *t = j->rows->table;
+
+	for (size_t k = 0; k < t->n_columns; k++) {
+		size_t at = j->head_at[k], len = j->head_at[k + 1] - at;
+
+		if (len == 0)
+			continue;
+		sq_buf_append(&j->out, sq_buf_data(&j->heads) + at, len);
+		json_cell(&j->out, j->rows, t->columns[k].type, sq_view_cell(j->rows, i, k));
+	}
+	sq_json_put_raw(&j->out, "}");
 }
 
 void
-sq_view_json_page(
-    struct sq_buf *out, const struct sq_view_rows *rows, const bool *shown, const char *next)
+sq_view_json_begin(struct sq_view_json *j, const struct sq_view_rows *rows, const bool *shown)
 {
-	sq_buf_printf(out, "{\"table\":\"%s\",\"rows\":[", rows->table->name);
-	for (size_t i = 0; i < rows->n; i++) {
-		sq_json_put_raw(out, i > 0 ? ",\n" : "\n");
-		json_row(out, rows, i, shown);
+	*j = (struct sq_view_json){.rows = rows};
+	json_heads(j, rows->table, shown);
+	sq_buf_printf(&j->out, "{\"table\":\"%s\",\"rows\":[", rows->table->name);
+}
+
+bool
+sq_view_json_more(struct sq_view_json *j, size_t most)
+{
+	for (; most > 0 && j->n < j->rows->n; most--) {
+		sq_json_put_raw(&j->out, j->n > 0 ? ",\n" : "\n");
+		json_row(j, j->n++);
 	}
-	sq_json_put_raw(out, "\n],\"next\":");
+	return j->n < j->rows->n;
+}
+
+void
+sq_view_json_end(struct sq_view_json *j, const char *next, struct sq_buf *out)
+{
+	sq_json_put_raw(&j->out, "\n],\"next\":");
 	if (next != NULL)
-		sq_buf_printf(out, "\"%s\"}\n", next);
+		sq_buf_printf(&j->out, "\"%s\"}\n", next);
 	else
-		sq_json_put_raw(out, "null}\n");
+		sq_json_put_raw(&j->out, "null}\n");
+	*out = j->out;
+	j->out = (struct sq_buf){0};
+	sq_view_json_fini(j);
+}
+
+void
+sq_view_json_fini(struct sq_view_json *j)
+{
+	sq_buf_fini(&j->heads);
+	sq_buf_fini(&j->out);
 }
 
 static void

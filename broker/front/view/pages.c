@@ -1,5 +1,6 @@
 #include "broker/front/view/pages.h"
 
+#include <sched.h>
 #include <stdatomic.h>
 #include <string.h>
 
@@ -13,6 +14,7 @@
 enum {
 	PAGES_MAX = 4,     /* under way */
 	BACKLOGS_MAX = 16, /* with backlogs, which are short */
+	WRITE_ROWS = 16,   /* of a page, as JSON, at a time */
 };
 
 struct sq_view_pages {
@@ -25,7 +27,8 @@ struct view_ask {
 	struct sq_page page;
 	struct sq_view_query query;
 	struct sq_view_page rows;
-	bool backlog; /* the page is that of one queue's backlog */
+	struct sq_view_json json; /* of the rows */
+	bool backlog;             /* the page is that of one queue's backlog */
 };
 
 static atomic_uint *
@@ -36,6 +39,7 @@ view_running(const struct view_ask *a)
 
 /* ---- pages ---- */
 
+/* Ends the page. */
 static void
 view_page_json(struct view_ask *a, struct sq_buf *body)
 {
@@ -46,19 +50,25 @@ view_page_json(struct view_ask *a, struct sq_buf *body)
 		    &a->rows.filter, &a->rows.at, &next);
 		sq_buf_u8(&next, '\0');
 	}
-	sq_view_json_page(body, &a->rows.rows, a->query.shown,
-	    a->rows.more ? (const char *)sq_buf_data(&next) : NULL);
+	sq_view_json_end(&a->json, a->rows.more ? (const char *)sq_buf_data(&next) : NULL, body);
 	sq_buf_fini(&next);
 }
 
-/* The page is complete.  Thread: admin. */
+/* The page is complete: writes some of its rows, then lets others have the core, and requests their
+ * turn, before the next ones.  Thread: admin. */
 static void
 view_write(struct sq_admin_ask *ask, void *arg)
 {
 	struct view_ask *a = arg;
 	struct sq_buf body = {0};
 
-	(void)ask;
+	if (!a->backlog && a->json.rows == NULL)
+		sq_view_json_begin(&a->json, &a->rows.rows, a->query.shown);
+	if (!a->backlog && sq_view_json_more(&a->json, WRITE_ROWS)) {
+		(void)sched_yield();
+		sq_admin_continue(ask, view_write, a);
+		return;
+	}
 	if (a->backlog)
 		sq_backlog_json(&body, &a->rows.rows);
 	else
@@ -182,6 +192,7 @@ view_fini(struct sq_page *p)
 	struct view_ask *a = SQ_CONTAINER_OF(p, struct view_ask, page);
 
 	sq_view_query_fini(&a->query);
+	sq_view_json_fini(&a->json);
 	sq_view_page_fini(&a->rows);
 }
 
