@@ -334,10 +334,12 @@ sq_outbox_sweep(struct sq_outbox *o)
 {
 	if (!o->started || o->mode != SQ_OUTBOX_DISK)
 		return;
-	if (o->disk != NULL)
+	if (o->disk != NULL) {
 		sq_outbox_store_rest(outbox_store(o));
-	else if (!o->stopping)
+		outbox_turned(o, false); /* a disk that hangs has no turns */
+	} else if (!o->stopping) {
 		outbox_open(o);
+	}
 	if (o->folders != NULL && o->disk != NULL && !o->stopping)
 		outbox_sweep_left(o);
 }

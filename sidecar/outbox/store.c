@@ -14,6 +14,7 @@ enum {
 	STATE_EVERY = 256 << 10, /* bytes appended or finished between states */
 	AHEAD_MAX = 1 << 20,     /* bytes in memory that wait for a broker */
 	UNSYNCED_MAX = 256 << 10,
+	HANG_MS = 30000, /* a longer commit is a stall, as by the broker's default */
 };
 
 static void
@@ -375,7 +376,9 @@ sq_outbox_store_spent(const struct sq_outbox_store *st)
 const char *
 sq_outbox_store_stalled(const struct sq_outbox_store *st)
 {
-	return sq_buf_len(&st->stalled) != 0 ? (const char *)sq_buf_data(&st->stalled) : NULL;
+	if (sq_buf_len(&st->stalled) != 0)
+		return (const char *)sq_buf_data(&st->stalled);
+	return sq_journal_busy_ms(st->journal) > HANG_MS ? "the disk does not answer" : NULL;
 }
 
 void

@@ -134,7 +134,8 @@ bool sq_outbox_store_idle(const struct sq_outbox_store *);
 bool sq_outbox_store_flies(const struct sq_outbox_store *);
 /* The time at which a refused message may be sent again; 0: now. */
 uint64_t sq_outbox_store_due(const struct sq_outbox_store *);
-/* The reason why the disk stalls; NULL: it works.  Valid until the next turn. */
+/* The reason why the disk stalls, or that it has not done a commit for 30 s; NULL: it works.  Valid
+ * until the next turn. */
 const char *sq_outbox_store_stalled(const struct sq_outbox_store *);
 /* Sets the size, at most that at open(), for which the journal has room. */
 void sq_outbox_store_resize(struct sq_outbox_store *, uint64_t size);

@@ -279,6 +279,29 @@ async def test_a_disk_that_is_not_configured_is_not_ready(env):
 
 
 @scenario(timeout_s=120)
+async def test_a_disk_that_never_answers_makes_the_pod_not_ready(env):
+    stack = await env.stack(start=False, sidecars=1)
+    sidecar = on_disk(stack)
+    sidecar.environment["SQMQOS_FAULT"] = "journal-before-write:20:hang"
+    await stack.start()
+    env.check_leftovers = False  # of what waits there will be no end
+    app = await env.connect(stack.ports[0], "app")
+    while "fault point" not in stack.log(sidecar):  # where the journal's writer stays
+        app.publish_nowait("flow/app", b"x", 1)
+        await asyncio.sleep(0.01)
+    app.publish_nowait("flow/app", b"x", 1)
+
+    async def says():
+        ok, why = await asyncio.to_thread(sidecar.ready)
+        return not ok and "outbox: the disk does not answer" in why
+    await eventually(says, "it says why it is not ready", 60)
+    await eventually(lambda: stack.log(sidecar).count("nothing more is acknowledged") == 1, "so does the log")
+    assert await metric(sidecar, "sqmqos_outbox_stalled") == 1
+    assert sidecar.get("/livez")[0] == 200
+    await stack.kill(sidecar)
+
+
+@scenario(timeout_s=120)
 async def test_the_annotation_sets_mode_and_size(env):
     path = env.folder / "annotations"
     path.write_text('sqmqos.io/outbox="disk: 2Mi"\n')
