@@ -454,6 +454,7 @@ program_take(struct program *p, const struct sq_broker_config *now, struct sq_ac
 	sq_broker_config_fit(&cfg);
 	sq_log_set_level((enum sq_log_level)now->log_level);
 	sq_broker_set_limits(p->broker, &cfg);
+	sq_broker_config_set_limits(&p->config, now);
 	sq_broker_set_acl(p->broker, acl); /* before the log says so */
 	SQ_INFO("broker", "%s was read again: %zu rule%s of acl in force", program_source(p), n,
 	    n == 1 ? "" : "s");

@@ -60,7 +60,7 @@ struct sq_config_key {
 	const char *const *choices;
 	const char *help; /* one sentence, for --help and docs/ */
 	/* Whether a change counts while the program runs (core/reload.h); rows of records count as
-	 * their list or map does.  Tables leave it out where it is false. */
+	 * their list or map does, or by themselves.  Tables leave it out where it is false. */
 	bool live;
 };
 

@@ -38,7 +38,7 @@ records_same(const struct sq_config_load *l, const struct sq_config_records *a,
 
 		same = text_same(x->name, y->name);
 		for (size_t i = 0; same && i < l->n; i++)
-			same = !sq_config_is_inner_of(&l->keys[i], k) ||
+			same = !sq_config_is_inner_of(&l->keys[i], k) || l->keys[i].live ||
 			    row_same(&inner, y, &l->keys[i]);
 	}
 	return same;

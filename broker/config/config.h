@@ -110,6 +110,9 @@ int sq_broker_config_identities(const struct sq_broker_config *, struct sq_buf *
 /* Checks the keys about topic spaces and fills the tenants' shares from them (spaces.c).  SQ_EINVAL
  * with a line in 'err'. */
 int sq_broker_config_spaces(struct sq_broker_config *, struct sq_buf *err) SQ_MUST_CHECK;
+/* Has the limits of spaces that both have be those of 'now', for the broker too, which has been
+ * given the first one's.  Thread: any. */
+void sq_broker_config_set_limits(struct sq_broker_config *, const struct sq_broker_config *now);
 /* Checks the grants between spaces, after sq_broker_config_spaces(), and fills the tenants' grants
  * from them (grants.c).  SQ_EINVAL with a line in 'err'. */
 int sq_broker_config_grants(struct sq_broker_config *, struct sq_buf *err) SQ_MUST_CHECK;

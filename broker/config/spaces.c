@@ -20,8 +20,8 @@ spaces_find(const struct sq_broker_config *c, const char *tenant)
 	return NULL;
 }
 
-/* The limits of a space, without one for each key that is not set; NULL: no key is set. */
-static const struct sq_share_limits *
+/* Has the space have no limit for each key that is not set; false: no key is. */
+static bool
 spaces_limits(struct sq_broker_space *s)
 {
 	bool any = false;
@@ -31,7 +31,21 @@ spaces_limits(struct sq_broker_space *s)
 		if (s->limits.of[kind] == 0)
 			s->limits.of[kind] = SQ_SHARE_UNBOUNDED;
 	}
-	return any ? &s->limits : NULL;
+	return any;
+}
+
+void
+sq_broker_config_set_limits(struct sq_broker_config *c, const struct sq_broker_config *now)
+{
+	struct sq_broker_space *spaces = c->spaces.v;
+	const struct sq_broker_space *others = now->spaces.v;
+
+	for (size_t i = 0; i < c->spaces.n; i++)
+		for (size_t k = 0; k < now->spaces.n; k++)
+			for (int kind = 0; kind < SQ_SHARE_KINDS &&
+			     strcmp(spaces[i].record.name, others[k].record.name) == 0;
+			     kind++)
+				spaces[i].limits.of[kind] = others[k].limits.of[kind];
 }
 
 /* Begins the error line. */
@@ -73,14 +87,15 @@ sq_broker_config_spaces(struct sq_broker_config *c, struct sq_buf *err)
 	for (size_t i = 0; i < c->spaces.n; i++) {
 		const struct sq_strings *tenants = &spaces[i].tenants;
 		const struct sq_config_record *r = &spaces[i].record;
-		const struct sq_share_limits *limits = spaces_limits(&spaces[i]);
+		const struct sq_share_limits *limits = &spaces[i].limits;
+		bool limited = spaces_limits(&spaces[i]);
 
 		if (strlen(r->name) > SQ_KEY_PART_MAX) {
 			spaces_error(r, err);
 			sq_buf_printf(err, "a space's name has at most %d bytes", SQ_KEY_PART_MAX);
 			return SQ_EINVAL;
 		}
-		if (tenants->n == 0 && limits == NULL && spaces[i].reads.n == 0) {
+		if (tenants->n == 0 && !limited && spaces[i].reads.n == 0) {
 			spaces_error(r, err);
 			sq_buf_printf(err, "it names no tenant, and nothing is said of its own");
 			return SQ_EINVAL;

@@ -87,7 +87,7 @@ struct sq_account {
 	struct sq_list node;
 	enum sq_share_of of;
 	bool floored;
-	struct sq_share_limits limits;
+	const struct sq_share_limits *limits;
 	char name[];
 };
 
@@ -184,6 +184,12 @@ sq_shares_free(struct sq_shares **sp)
 	free(s);
 }
 
+static uint64_t
+account_limit(const struct sq_account *a, enum sq_share_kind kind)
+{
+	return atomic_load_explicit(&a->limits->of[kind], memory_order_relaxed);
+}
+
 struct sq_account *
 sq_account_new(struct sq_shares *s, enum sq_share_of of, const char *name,
     const struct sq_share_limits *limits)
@@ -198,7 +204,7 @@ sq_account_new(struct sq_shares *s, enum sq_share_of of, const char *name,
 	memcpy(a->name, name, len);
 	a->shares = s;
 	a->of = of;
-	a->limits = limits != NULL ? *limits : sq_share_no_limits;
+	a->limits = limits != NULL ? limits : &sq_share_no_limits;
 	pthread_mutex_lock(&s->lock);
 	a->floored = s->floors[of] < s->spaces;
 	s->floors[of] += a->floored;
@@ -321,7 +327,7 @@ share_add(struct sq_account *a, enum sq_share_kind kind, uint64_t n, bool force)
 		share_word to = word_with(w, used);
 		uint64_t more = word_excess(to, p) - word_excess(w, p);
 
-		if (!force && used > a->limits.of[kind])
+		if (!force && used > account_limit(a, kind))
 			return false;
 		if (!pool_take(a->shares, p, used, more, force))
 			return false;
@@ -382,7 +388,7 @@ sq_share_room(const struct sq_account *a, enum sq_share_kind kind)
 	uint64_t size = pool_size(p), left = size > taken ? size - taken : 0;
 	uint64_t of_floor = used < floor ? floor - used : 0, base = used + of_floor;
 	uint64_t room = left;
-	uint64_t limit = a->limits.of[kind] > used ? a->limits.of[kind] - used : 0;
+	uint64_t limit = account_limit(a, kind);
 
 	if (a->shares->divided) { /* the most that pool_allows() allows */
 		uint64_t most = ALPHA * left + ALPHA;
@@ -391,13 +397,14 @@ sq_share_room(const struct sq_account *a, enum sq_share_kind kind)
 		room = room < left ? room : left;
 	}
 	room += of_floor;
+	limit = limit > used ? limit - used : 0;
 	return room < limit ? room : limit;
 }
 
 bool
 sq_share_limited(const struct sq_account *a, enum sq_share_kind kind)
 {
-	return a->limits.of[kind] != SQ_SHARE_UNBOUNDED;
+	return account_limit(a, kind) != SQ_SHARE_UNBOUNDED;
 }
 
 bool
@@ -409,7 +416,7 @@ sq_share_of_own(const struct sq_account *a, enum sq_share_kind kind)
 void
 sq_share_explain(const struct sq_account *a, enum sq_share_kind kind, struct sq_buf *out)
 {
-	uint64_t used = sq_share_used(a, kind), limit = a->limits.of[kind];
+	uint64_t used = sq_share_used(a, kind), limit = account_limit(a, kind);
 
 	sq_buf_printf(out, "%s has %" PRIu64 " %s, ", a->name, used, rows[kind].text);
 	if (limit != SQ_SHARE_UNBOUNDED && sq_share_room(a, kind) + used >= limit)

@@ -62,9 +62,10 @@ struct sq_shares_cfg {
 	uint64_t spaces;                 /* number with floors; 0, 1: nothing is divided */
 };
 
-/* Fixed limits of an account; SQ_SHARE_UNBOUNDED: its share alone. */
+/* Fixed limits of an account; SQ_SHARE_UNBOUNDED: its share alone.  They may change at any time: an
+ * account above a new one keeps its use. */
 struct sq_share_limits {
-	uint64_t of[SQ_SHARE_KINDS];
+	_Atomic uint64_t of[SQ_SHARE_KINDS];
 };
 extern const struct sq_share_limits sq_share_no_limits;
 
@@ -75,7 +76,8 @@ void sq_shares_set_totals(struct sq_shares *, const uint64_t totals[SQ_SHARE_KIN
 /* Frees the shares with their accounts, also those in use; nulls the pointer. */
 void sq_shares_free(struct sq_shares **);
 
-/* Makes an account; copies 'name' and 'limits' (NULL: none).  Thread: any.  Locks: the list's. */
+/* Makes an account; copies 'name'; 'limits' (NULL: none) outlive it.  Thread: any.  Locks: the
+ * list's. */
 struct sq_account *sq_account_new(
     struct sq_shares *, enum sq_share_of, const char *name, const struct sq_share_limits *limits);
 /* Frees an account without use (asserted) and nulls the pointer.  Thread: any.  Locks: the

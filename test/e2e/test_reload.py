@@ -53,6 +53,34 @@ async def test_limits_of_the_broker_count_at_once(env):
     await env.connect(stack.ports[0], "late", props=DURABLE)
 
 
+async def test_limits_of_spaces_count_at_once(env):
+    stack = await env.stack(broker={"spaces": {"default": {"limits": {"retained": 1}}, "shop": {
+        "limits": {"sessions": 5}}}})
+    limits = stack.broker.tree["spaces"]["default"]["limits"]
+    app = await env.connect(stack.ports[0], "app")
+
+    async def kept(topic):
+        return await app.publish(topic, b"x", qos=1, retain=True) != QUOTA
+    assert await kept("a") and not await kept("b")
+    for most, also in ((2, {}), (1, {}), (3, {"keys": 7})):  # and a key that was not there
+        limits |= {"retained": most} | also
+        stack.broker.write_config()
+        await read_again(stack, stack.broker)
+        assert waits(stack.broker) == []
+        assert await kept("b"), "what is there is replaced"
+        assert await kept(f"c{most}") == (most == 3)
+    del limits["retained"]
+    stack.broker.write_config()
+    await read_again(stack, stack.broker)
+    assert await kept("d"), "no limit any more"
+    for topic in ("a", "b", "c3", "d"):
+        await app.publish(topic, b"", qos=1, retain=True)
+    stack.broker.tree["spaces"]["more"] = {"limits": {"sessions": 1}}
+    stack.broker.write_config()
+    await read_again(stack, stack.broker)
+    assert waits(stack.broker) == ["spaces"], "another space waits for a restart"
+
+
 async def test_the_log_level_of_each_program(env):
     stack = await env.stack()
     injector = await Injector(env).start()

@@ -453,6 +453,12 @@ Test(config, keys_that_differ_are_named)
 	    differ(one, "a: {list: [{mail: x}]}\nnamed: {n: {tags: [p]}}\n", "after"), "named");
 	cr_expect_str_eq(
 	    differ(one, "a: {list: [{mail: x}]}\nnamed: {m: {tags: [p, q]}}\n", "after"), "named");
+	cr_expect_str_eq(differ(one, "a: {list: [{mail: x}]}\nnamed: {n: {tags: [p]}}\nafter: z\n",
+			     "named.*.tags"),
+	    "", "a live key of a record");
+	cr_expect_str_eq(differ(one, "a: {list: [{mail: x}]}\nnamed: {m: {tags: [p]}}\nafter: z\n",
+			     "named.*.tags"),
+	    "named", "another record");
 	cr_expect_str_eq(differ(one, "", NULL), "a.list, named and 1 more");
 	cr_expect_eq(differing, 3);
 	cr_expect_str_eq(differ("", one, "named"), "a.list, after");

@@ -197,6 +197,16 @@ Test(share, a_hard_limit_is_reached_before_the_share)
 	cr_assert_str_eq((const char *)sq_buf_data(&why),
 	    "shop has 5 sessions, of 5 that spaces.*.limits.sessions allows");
 	sq_buf_fini(&why);
+	/* It may change meanwhile. */
+	limits.of[SESSIONS] = 7;
+	cr_assert_eq(take_all(a), 7);
+	limits.of[SESSIONS] = 3;
+	cr_assert_eq(sq_share_room(a, SESSIONS), 0);
+	cr_assert_not(sq_share_take(a, SESSIONS, 1));
+	cr_assert_eq(sq_share_used(a, SESSIONS), 7);
+	limits.of[SESSIONS] = SQ_SHARE_UNBOUNDED;
+	cr_assert_not(sq_share_limited(a, SESSIONS));
+	cr_assert(sq_share_take(a, SESSIONS, 1));
 	leave(&a);
 	sq_shares_free(&s);
 }
