@@ -3,11 +3,13 @@
  * Threads act as sidecars: they attach, take each other's sessions, publish,
  * subscribe, settle, lose their links and leave, at random.  Beside them one
  * publisher counts, and its subscriber, on another worker, must see every
- * number once and in order.  On each engine; where that has a store, a small one,
+ * number once and in order; and publishers without a session send the same keys from two
+ * workers, of which each is stored once.  On each engine; where that has a store, a small one,
  * with a cache that is smaller than what waits, over a restart of the broker.  A
  * plain program: Criterion does not start under ThreadSanitizer. */
 #include <pthread.h>
 #include <sched.h>
+#include <semaphore.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,6 +29,8 @@ enum {
 	COUNTED = 2000,
 	WAIT_MS = 60000,
 	WAITING = 3000, /* messages that wait for one who is away */
+	KEYS = 600,
+	KEYED_CALL = 3, /* of them in a call */
 };
 
 static void
@@ -281,6 +285,103 @@ backlog_main(void *arg)
 	return NULL;
 }
 
+/* One of two who publish the same keys. */
+struct keyed {
+	unsigned worker, round;
+	struct sq_call call;
+	sem_t answered;
+	struct sq_published got[KEYS];
+};
+
+static void
+keyed_done(struct sq_call *c)
+{
+	sem_post(&SQ_CONTAINER_OF(c, struct keyed, call)->answered);
+}
+
+static struct sq_msg
+keyed_message(unsigned round, unsigned number)
+{
+	struct sq_buf props = {0};
+	struct sq_msg m;
+	char key[32];
+
+	snprintf(key, sizeof key, "%u-%u", round, number);
+	sq_buf_u8(&props, 0x26);
+	sq_buf_u16(&props, 10);
+	sq_buf_append(&props, "sqmqos-key", 10);
+	sq_buf_u16(&props, (uint16_t)strlen(key));
+	sq_buf_append(&props, key, strlen(key));
+	m = sq_msg_new(2, false, sq_bytes_of("keyed"),
+	    (struct sq_bytes){sq_buf_data(&props), sq_buf_len(&props)}, SQ_MSG_NO_EXPIRY,
+	    sq_bytes_of(key));
+	sq_buf_fini(&props);
+	return m;
+}
+
+static void *
+keyed_main(void *arg)
+{
+	const struct sq_identity *who = sq_identity_nobody();
+	struct keyed *k = arg;
+	struct sq_msg msgs[KEYED_CALL];
+
+	sem_init(&k->answered, 0, 0);
+	for (unsigned i = 0; i < KEYS; i += KEYED_CALL) {
+		for (unsigned j = 0; j < KEYED_CALL; j++)
+			msgs[j] = keyed_message(k->round, i + j);
+		k->call = (struct sq_call){.kind = SQ_CALL_PUBLISH, .done = keyed_done};
+		k->call.in.publish = (struct sq_call_publish){.who = who,
+		    .worker = k->worker,
+		    .n = KEYED_CALL,
+		    .space = "keyed",
+		    .msgs = msgs};
+		sq_broker_call(atomic_load(&actor_broker), &k->call);
+		sem_wait(&k->answered);
+		CHECK(k->call.verdict == SQ_VERDICT_OK);
+		for (unsigned j = 0; j < KEYED_CALL; j++) {
+			k->got[i + j] = k->call.out.published[j];
+			sq_msg_unref(&msgs[j]);
+		}
+		sq_buf_fini(&k->call.store);
+	}
+	sem_destroy(&k->answered);
+	sq_identity_unref(&who);
+	return NULL;
+}
+
+/* Two at a time, and one who takes what they publish. */
+static void *
+both_keyed_main(void *arg)
+{
+	unsigned round = *(unsigned *)arg;
+	struct actor sub = {.key = "keyed~w~sub", .instance = round * 1000 + 301, .run = 1};
+	struct keyed *two = sq_xcalloc(2, sizeof *two);
+	pthread_t threads[2];
+
+	actor_relink(&sub);
+	actor_attach(&sub, true, 0);
+	actor_subscribe(&sub, "keyed", 1, SQ_SUB_SUBSCRIBE);
+	for (unsigned i = 0; i < 2; i++) {
+		two[i].worker = i;
+		two[i].round = round;
+		pthread_create(&threads[i], NULL, keyed_main, &two[i]);
+	}
+	for (unsigned i = 0; i < 2; i++)
+		pthread_join(threads[i], NULL);
+	for (unsigned i = 0; i < KEYS; i++) {
+		const struct sq_published *a = &two[0].got[i], *b = &two[1].got[i];
+
+		CHECK((a->how == SQ_PUBLISHED_STORED && b->how == SQ_PUBLISHED_REPLAYED) ||
+		    (a->how == SQ_PUBLISHED_REPLAYED && b->how == SQ_PUBLISHED_STORED));
+		CHECK(memcmp(a->id, b->id, sizeof a->id) == 0);
+	}
+	actor_subscribe(&sub, "keyed", 0, SQ_SUB_UNSUBSCRIBE);
+	actor_unlink(&sub);
+	free(two);
+	return NULL;
+}
+
 static void
 check_nothing_left(void)
 {
@@ -306,7 +407,7 @@ run_broker(const struct sq_broker_cfg *cfg, unsigned round)
 	    "s~w~a", "s~w~a", "s~w~a~pod", "s~w~b", "s~w~b~pod", "s~w~c~pod", "s~w~d", "s~w~e~pod"};
 	struct sq_worker *workers[WORKERS];
 	struct actor actors[SIDECARS];
-	pthread_t threads[SIDECARS], counting, backlog;
+	pthread_t threads[SIDECARS], counting, backlog, keyed;
 	struct sq_buf err = {0};
 	struct sq_broker *b;
 
@@ -324,6 +425,8 @@ run_broker(const struct sq_broker_cfg *cfg, unsigned round)
 	}
 	pthread_create(&counting, NULL, count_main, &round);
 	pthread_create(&backlog, NULL, backlog_main, &round);
+	pthread_create(&keyed, NULL, both_keyed_main, &round);
+	pthread_join(keyed, NULL);
 	pthread_join(counting, NULL);
 	pthread_join(backlog, NULL);
 	for (unsigned i = 0; i < SIDECARS; i++) {
@@ -347,6 +450,8 @@ main(void)
 	char *dir = temp_dir_new();
 
 	cfg.sys_interval_ms = 1;
+	cfg.key_window_ms = 600000;
+	cfg.max_keys = 10 * KEYS;
 	run_broker(&cfg, 0);
 	cfg.engine = &sq_engine_embedded;
 	cfg.store_dir = dir;
