@@ -26,6 +26,7 @@
 #include "broker/front/console/pages.h"
 #include "broker/front/deeds/pages.h"
 #include "broker/front/door/door.h"
+#include "broker/front/http/front.h"
 #include "broker/front/link/front.h"
 #include "broker/front/link/view.h"
 #include "broker/front/tap/tap.h"
@@ -53,8 +54,9 @@ enum {
 	PAGES = 3,      /* folders whose pages at the admin endpoint are for who may */
 	LIVE_MS = 5000, /* a loop that has not turned for so long is stuck */
 	DRAIN_POLL_MS = 20,
-	LOOK_MS = 250, /* between two looks at the configuration's file */
-	SPANS = 2048,  /* of each worker, that wait for the exporter */
+	LOOK_MS = 250,             /* between two looks at the configuration's file */
+	HTTP_BODY_MORE = 64 << 10, /* bytes of a body above those of a packet */
+	SPANS = 2048,              /* of each worker, that wait for the exporter */
 };
 
 /* The program's slot on a worker, which ticks parts without sockets. */
@@ -72,7 +74,9 @@ struct program {
 	struct sq_auth *auth;
 	struct sq_broker *broker;
 	struct sq_front *fronts[FRONTS];
-	struct sq_service *link; /* of the first one */
+	struct {
+		struct sq_service *link, *http; /* http is NULL where it is off */
+	} services;                             /* of the first front */
 	struct sq_admin *admin;
 	struct sq_exporter *exporter; /* of spans; NULL: none */
 	const struct sq_admin_pages
@@ -128,6 +132,8 @@ program_more_metrics(void *owner, struct sq_buf *out)
 
 	if (p->listening)
 		sq_broker_write_queues(p->broker, out);
+	if (p->services.http != NULL)
+		sq_http_front_metrics(p->services.http, out);
 }
 
 static bool
@@ -153,6 +159,25 @@ program_link(const struct program *p)
 	});
 }
 
+static struct sq_service *
+program_http(const struct program *p)
+{
+	const struct sq_broker_config *c = &p->config;
+	const size_t auto_body = (size_t)c->max_packet + HTTP_BODY_MORE;
+
+	if (!c->http)
+		return NULL;
+	return sq_http_front_open(&(struct sq_http_front_cfg){
+	    .max_body = c->http_max_body > 0 ? (size_t)c->http_max_body : auto_body,
+	    .max_packet = (uint32_t)c->max_packet,
+	    .rate = c->http_rate,
+	    .limits = sq_limits_own(&c->limits),
+	    .origins = (const char *const *)c->http_origins.v,
+	    .n_origins = c->http_origins.n,
+	    .metrics = &sq_broker_metrics,
+	});
+}
+
 /* The door at listen.address, with its services. */
 static struct sq_front *
 program_open_door(struct program *p, struct sq_buf *err)
@@ -172,7 +197,7 @@ program_open_door(struct program *p, struct sq_buf *err)
 	    .unauthenticated_body = (size_t)c->unauthenticated_body,
 	    .unauthenticated_total = (size_t)c->unauthenticated_total,
 	    .metrics = &sq_broker_metrics,
-	    .services = {p->link = program_link(p)},
+	    .services = {p->services.link = program_link(p), p->services.http = program_http(p)},
 	};
 
 	return sq_door_open(&cfg, err);
@@ -324,7 +349,7 @@ program_start(struct program *p, struct sq_buf *err)
 	}
 	sq_auth_start(p->auth); /* keys are kept in the store's directory, which is locked now */
 	program_tick_start(p);
-	sq_link_front_view(p->link, sq_broker_view(p->broker));
+	sq_link_front_view(p->services.link, sq_broker_view(p->broker));
 	for (unsigned i = 0; i < FRONTS; i++)
 		sq_front_serve(p->fronts[i], p->broker);
 	p->listening = true;

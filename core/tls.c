@@ -11,10 +11,11 @@
 #include "core/file.h"
 
 static const unsigned char alpn_h2[] = {2, 'h', '2'};
+static const unsigned char alpn_both[] = {2, 'h', '2', 8, 'h', 't', 't', 'p', '/', '1', '.', '1'};
 static const unsigned char alpn_http1[] = {8, 'h', 't', 't', 'p', '/', '1', '.', '1'};
 
-const struct sq_tls_alpn sq_tls_alpn_link = {alpn_h2, sizeof alpn_h2, true};
-const struct sq_tls_alpn sq_tls_alpn_http1 = {alpn_http1, sizeof alpn_http1, false};
+static const struct sq_tls_alpn tls_alpn_both = {alpn_both, sizeof alpn_both};
+const struct sq_tls_alpn sq_tls_alpn_http1 = {alpn_http1, sizeof alpn_http1};
 
 void
 sq_tls_reason(const SSL *ssl, struct sq_buf *out)
@@ -192,27 +193,10 @@ tls_select(SSL *ssl, const unsigned char **out, unsigned char *outlen, const uns
 	return SSL_TLSEXT_ERR_OK;
 }
 
-/* A hello without ALPN never reaches tls_select(). */
-static int
-tls_hello(SSL *ssl, int *alert, void *arg)
-{
-	const unsigned char *ext;
-	size_t len;
-
-	(void)arg;
-	if (SSL_client_hello_get0_ext(
-		ssl, TLSEXT_TYPE_application_layer_protocol_negotiation, &ext, &len) == 1)
-		return SSL_CLIENT_HELLO_SUCCESS;
-	*alert = SSL_AD_NO_APPLICATION_PROTOCOL;
-	return SSL_CLIENT_HELLO_ERROR;
-}
-
 static void
 tls_set_alpn(SSL_CTX *ctx, const struct sq_tls_alpn *alpn)
 {
 	SSL_CTX_set_alpn_select_cb(ctx, tls_select, (void *)(uintptr_t)alpn);
-	if (alpn->required)
-		SSL_CTX_set_client_hello_cb(ctx, tls_hello, NULL);
 }
 
 /* The server's certificate and what is sent behind it. */
@@ -319,7 +303,7 @@ sq_tls_server(const char *cert_file, const char *key_file, struct sq_buf *err)
 	SSL_CTX *ctx = sq_tls_pair(cert_file, key_file, err);
 
 	if (ctx != NULL)
-		tls_set_alpn(ctx, &sq_tls_alpn_link);
+		tls_set_alpn(ctx, &tls_alpn_both);
 	return ctx;
 }
 

@@ -1,4 +1,4 @@
-/* TLS 1.3 contexts: for the link, with ALPN h2 and peer verification on, and for
+/* TLS 1.3 contexts: for the link and the broker's listener, with peer verification on, and for
  * servers of other protocols. */
 #ifndef SQ_CORE_TLS_H
 #define SQ_CORE_TLS_H
@@ -23,23 +23,20 @@ SSL_CTX *sq_tls_client(const char *ca_file, struct sq_buf *err);
  * skipped.  NULL with a line in 'err' that begins with 'source'. */
 SSL_CTX *sq_tls_client_text(const char *source, const void *pem, size_t len, struct sq_buf *err);
 /* A server context from PEM files.  NULL with a line in 'err' that names
- * tls.cert-file or tls.key-file, the file and the reason.  A client that doesn't
- * offer h2 by ALPN gets the alert no_application_protocol; certificates of clients
- * are not asked for. */
+ * tls.cert-file or tls.key-file, the file and the reason.  It has h2 and http/1.1
+ * by ALPN; certificates of clients are not asked for. */
 SSL_CTX *sq_tls_server(const char *cert_file, const char *key_file, struct sq_buf *err);
 /* A context that only holds a certificate and its key, for others to take from.  NULL as in
  * sq_tls_server(). */
 SSL_CTX *sq_tls_pair(const char *cert_file, const char *key_file, struct sq_buf *err);
 
-/* Protocols that a server accepts by ALPN, as on the wire, the preferred one first.  'required': a
- * client without ALPN is refused.  A client that offers other protocols only is always refused
+/* Protocols that a server accepts by ALPN, as on the wire, the preferred one first.  A client without
+ * ALPN gets through; one that offers other protocols only gets the alert no_application_protocol
  * (RFC 7301 §3.2). */
 struct sq_tls_alpn {
 	const unsigned char *protocols;
 	unsigned len;
-	bool required;
 };
-extern const struct sq_tls_alpn sq_tls_alpn_link;  /* h2, required */
 extern const struct sq_tls_alpn sq_tls_alpn_http1; /* http/1.1 */
 
 /* The first private key of a PEM text; no other copy of the key stays in memory.  NULL: the text

@@ -329,6 +329,7 @@ def write_environment(folder, programs):
         "MQTT_PORTS": " ".join(str(s.tree["listen"]["port"]) for s in sidecars),
         "BROKER_ADDRESS": broker.tree["listen"]["address"],
         "BROKER_ADMIN": broker.tree["admin"]["listen"],
+        "API": (api(folder, broker) or ("", ""))[0],
         "BROKER_PID": broker.pid if broker.running() else "",
     }
     for i, s in enumerate(sidecars, 1):
@@ -341,6 +342,29 @@ def write_environment(folder, programs):
         return
     stack.write_private(folder / "env.new", text)
     (folder / "env.new").replace(path)
+
+
+def api(folder, broker):
+    """The address of the HTTP API, and curl with what it needs; None: it is off."""
+    off = (broker.tree.get("http") or {}).get("enabled") in (False, "false")
+    if off:
+        return None
+    tls = broker.tree["tls"]["enabled"] not in (False, "false")
+    url = f"http{'s' if tls else ''}://{broker.tree['listen']['address']}"
+    ca = f"--cacert {shlex.quote(str(folder / 'ca.pem'))} " if tls else ""
+    token = f'"authorization: bearer $(cat {shlex.quote(str(folder / "api-token"))})"'
+    return url, f"curl -fsS {ca}-H {token}"
+
+
+def announce_api(folder, broker):
+    found = api(folder, broker)
+    if found is None:
+        return
+    url, curl = found
+    say(f"\nThe HTTP API is at {url}; its token is in {folder / 'api-token'}:\n"
+        f"  {curl} -d 'hi there' {url}/v1/publish/hello/world\n"
+        f"  {curl} -H 'idempotency-key: \"hello-1\"' -d 'once' {url}/v1/publish/hello/once\n"
+        f"  {curl} {url}/v1")
 
 
 def announce(args, programs):
@@ -361,6 +385,7 @@ def announce(args, programs):
     if (broker.tree.get("admin") or {}).get("console"):
         say(f"  {admin}/console/   # in a browser")
     folder = broker.log_path.parent
+    announce_api(folder, broker)
     say(f"\nLogs are in {folder}; scripts find ports and process ids in {folder / 'env'}.\n"
         "Ctrl-C ends everything; sessions and messages are there at the next run.")
 
@@ -422,6 +447,8 @@ def main():
         build()
         if not (folder / "tokens").exists():
             stack.write_token(folder / "token")
+        if not (folder / "api-token").exists():
+            stack.add_token(folder / "api-token", name="api")
         if not args.clear and not (folder / "broker.pem").exists():
             stack.write_certificates(folder)
         programs = make_programs(args, folder, annotations)

@@ -94,6 +94,15 @@ def write_token(path, spaces=("default",), name="local"):
     write_private(path, token + "\n")
 
 
+def add_token(path, spaces=("default",), name="api"):
+    """Another token, and its line at the end of the file "tokens" beside it."""
+    path = pathlib.Path(path)
+    token = secrets.token_urlsafe(32)
+    with open(path.with_name("tokens"), "a") as f:
+        f.write(token_line(name, token, spaces))
+    write_private(path, token + "\n")
+
+
 def write_certificates(folder):
     """ca.pem, and broker.pem with broker.key for localhost, signed by it."""
     folder = pathlib.Path(folder)

@@ -79,6 +79,10 @@ struct sq_broker_config {
 	struct sq_limits_cfg limits;
 	uint64_t link_max_age_ms, link_idle_ms, link_stall_ms, max_connections;
 	uint64_t strangers_per_address, unauthenticated_body, unauthenticated_total;
+	bool http;
+	uint64_t http_max_body; /* 0: by max_packet */
+	uint64_t http_rate;
+	struct sq_strings http_origins;
 	uint64_t grace_ms, recovery_ms, session_expiry_max_ms;
 	uint64_t queue_max_msgs, queue_max_bytes, queue_expiry_ms, queue_expiry_max_ms;
 	uint64_t queue_lonely_ms, metrics_queues;

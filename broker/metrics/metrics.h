@@ -167,7 +167,9 @@ enum sq_broker_metric { SQ_BROKER_METRICS(SQ_BROKER_METRIC_ENUM) SQ_M_COUNT };
 	    "Time of a message in a queue, from its put, commit included, to its first hand-out.") \
 	X(END_TO_END, "sqmqos_message_end_to_end_seconds", 1000, 0, \
 	    "Time of a message of QoS 1 or 2 from its put into a queue to the receiver's " \
-	    "acknowledgement.")
+	    "acknowledgement.") \
+	X(HTTP, "sqmqos_http_seconds", 1000000, 6, \
+	    "Time of a request of the HTTP API, from the whole of it to its answer.")
 
 #define SQ_BROKER_HISTOGRAM_ENUM(sym, name, per_second, shift, help) SQ_H_##sym,
 enum sq_broker_histogram { SQ_BROKER_HISTOGRAMS(SQ_BROKER_HISTOGRAM_ENUM) SQ_H_COUNT };

@@ -47,6 +47,31 @@ async def test_every_folder_of_sources_is_formatted_and_linted(_env):
 
 
 @scenario(timeout_s=240)
+async def test_run_says_how_to_publish_by_http(env):
+    """What it prints works when it is pasted."""
+    port, data = free_ports(1), env.folder / "data"
+    for more in ([], ["--clear"]):
+        run = await dev_run(env, "--port", port, "--sidecars", 1, "--data", data, *more)
+        await run.ready()
+        await eventually(lambda: any("Ctrl-C ends" in line for line in run.lines), "all is printed")
+        assert (data / "api-token").stat().st_mode & 0o777 == 0o600 and (data / "ca.pem").exists()
+        sub = await clients.mosquitto_sub(env, port, "hello/#")
+        pasted = [line.strip() for line in run.lines if "/v1" in line and line.startswith("  curl")]
+        assert len(pasted) == 3, run.lines
+        for line in pasted:
+            await clients.run(env, "bash", "-c", line, timeout_s=30)
+        assert await sub.next() == ("hello/world", b"hi there", 1, False)
+        if not more:
+            assert await sub.next() == ("hello/once", b"once", 1, False)
+        await sub.end()
+        token = (data / "api-token").read_text().strip()
+        assert token not in "".join(run.lines)
+        env_file = (data / "env").read_text()
+        assert f"API=http{'' if more else 's'}://127.0.0.1:" in env_file
+        assert await run.end() == 0
+
+
+@scenario(timeout_s=240)
 async def test_run_serves_restarts_what_dies_and_leaves_only_its_folder(env):
     port, data = free_ports(2), env.folder / "data"
     run = await dev_run(env, "--port", port, "--data", data)

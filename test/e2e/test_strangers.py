@@ -546,16 +546,19 @@ async def test_there_is_no_upgrade_to_http2(env):
     await good.check()
 
 
-async def test_tls_has_no_http1(env):
+async def test_tls_has_http1_and_http2_alone(env):
     stack, good = await served(env, with_tls=True)
     context = ssl.create_default_context(cafile=stack.folder / "ca.pem")
-    for protocols in ([], ["http/1.1"], ["http/1.0", "x"]):
+    for protocols in ([], ["http/1.1"]):
         if protocols:
             context.set_alpn_protocols(protocols)
-        with contextlib.suppress(ssl.SSLError, OSError):
-            raw = await Raw(stack, tls=context).open(b"GET / HTTP/1.1\r\n\r\n")
-            await raw.over(5)
-            assert not raw.got
+        raw = await Raw(stack, tls=context).open(b"")
+        assert await say(raw, b"GET /v1 HTTP/1.1\r\nhost: x\r\n\r\n", 1) == [401]
+    context.set_alpn_protocols(["http/1.0", "x"])
+    with contextlib.suppress(ssl.SSLError, OSError):
+        raw = await Raw(stack, tls=context).open(b"GET / HTTP/1.1\r\n\r\n")
+        await raw.over(5)
+        assert not raw.got
     context.set_alpn_protocols(["h2", "http/1.1"])
     raw = await Raw(stack, tls=context).open(PREFACE + frame(SETTINGS, 0, 0))
     assert await flooded(raw, FLOODS["PING"] * 500) == ENHANCE_YOUR_CALM

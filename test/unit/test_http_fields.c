@@ -294,39 +294,6 @@ Test(http_fields, durations)
 	duration("1S", -1);
 }
 
-static void
-instant(const char *text, int64_t want)
-{
-	int64_t ms = 0;
-	int rc = sq_http_instant(sq_bytes_of(text), &ms);
-
-	cr_assert_eq(rc, want < 0 ? SQ_EINVAL : SQ_OK, "%s", text);
-	if (want >= 0)
-		cr_assert_eq(ms, want, "%s: %lld", text, (long long)ms);
-}
-
-Test(http_fields, instants)
-{
-	instant("1970-01-01T00:00:00Z", 0);
-	instant("2027-01-15T08:00:00Z", NOW_MS);
-	instant("2027-01-15t08:00:00.5z", NOW_MS + 500);
-	instant("2027-01-15T08:00:00.123456Z", NOW_MS + 123);
-	instant("2027-01-15T09:30:00+01:30", NOW_MS);
-	instant("2027-01-15T07:00:00-01:00", NOW_MS);
-	instant("2028-02-29T00:00:00Z", INT64_C(1835395200000));
-	instant("2016-12-31T23:59:60Z", INT64_C(1483228800000));
-	instant("2027-02-29T00:00:00Z", -1);
-	instant("2027-02-30T00:00:60Z", -1);
-	instant("2027-01-15T08:00:00", -1);
-	instant("2027-01-15 08:00:00Z", -1);
-	instant("2027-01-15T08:00:00.Z", -1);
-	instant("2027-01-15T24:00:00Z", -1);
-	instant("2027-13-15T08:00:00Z", -1);
-	instant("2027-01-15T08:00:00+1:00", -1);
-	instant("2027-01-15T08:00:00Zx", -1);
-	instant("", -1);
-}
-
 Test(http_fields, what_accept_says)
 {
 	cr_assert(sq_http_accepts(sq_bytes_of("")));

@@ -26,7 +26,7 @@ Test(http_problem, a_problem_is_one_line_of_json)
 	f.retry_after_s = 5;
 	says(&f,
 	    "{\"type\":\"https://sqmqos.io/problems/queue-full\",\"title\":\"A queue is full\","
-	    "\"status\":429,\"detail\":\"queue \\\"billing\\\\ \xef\xbf\xbd\","
+	    "\"status\":429,\"detail\":\"queue \\\"billing\\\\\\u0001\xef\xbf\xbd\","
 	    "\"queue\":\"bil\\\"ling\",\"retry-after\":5,\"request-id\":\"7\"}\n");
 }
 

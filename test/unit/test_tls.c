@@ -179,23 +179,6 @@ Test(tls, wrong_name_address_or_authority_is_refused_with_the_reason)
 	cr_assert_not_null(strstr(error(), "certificate: self-signed certificate"), "%s", error());
 }
 
-Test(tls, client_without_h2_is_refused)
-{
-	SSL_CTX *client = sq_tls_client(file("cert.pem"), &err);
-	SSL_CTX *server = sq_tls_server(file("cert.pem"), file("key.pem"), &err);
-	struct pair p = pair_new(client, server);
-
-	SSL_set_alpn_protos(p.client, (const unsigned char *)"\x08http/1.1", 9);
-	cr_assert(!pair_shake(&p));
-	pair_free(&p);
-	SSL_CTX_set_alpn_protos(client, NULL, 0);
-	p = pair_new(client, server);
-	cr_assert(!pair_shake(&p), "no ALPN at all");
-	pair_free(&p);
-	SSL_CTX_free(client);
-	SSL_CTX_free(server);
-}
-
 /* The certificate and key of the folder, for a server of HTTP/1.1. */
 static SSL_CTX *
 http1_server(const char *key_name)
@@ -213,9 +196,10 @@ http1_server(const char *key_name)
 	return ctx;
 }
 
-/* Whether a client that offers 'alpn' (NULL: nothing) gets through to such a server. */
+/* Whether a client that offers 'alpn' (NULL: nothing) gets through to the server, and has agreed on
+ * 'want' then. */
 static bool
-http1_shakes(SSL_CTX *server, const char *alpn)
+alpn_shakes(SSL_CTX *server, const char *alpn, const char *want)
 {
 	SSL_CTX *client = sq_tls_client(file("cert.pem"), &err);
 	const unsigned char *agreed;
@@ -229,7 +213,7 @@ http1_shakes(SSL_CTX *server, const char *alpn)
 	ok = pair_shake(&p);
 	if (ok && alpn != NULL) {
 		SSL_get0_alpn_selected(p.client, &agreed, &len);
-		cr_assert(len == 8 && memcmp(agreed, "http/1.1", 8) == 0);
+		cr_assert(len == strlen(want) && memcmp(agreed, want, len) == 0);
 	}
 	pair_free(&p);
 	SSL_CTX_free(client);
@@ -241,10 +225,22 @@ Test(tls, server_of_http1_takes_it_or_no_alpn_and_nothing_else)
 	SSL_CTX *server = http1_server("key.pem");
 
 	cr_assert_not_null(server, "%s", error());
-	cr_assert(http1_shakes(server, "\x08http/1.1"));
-	cr_assert(http1_shakes(server, "\x02h2\x08http/1.1"));
-	cr_assert(http1_shakes(server, NULL));
-	cr_assert(!http1_shakes(server, "\x02h2"));
+	cr_assert(alpn_shakes(server, "\x08http/1.1", "http/1.1"));
+	cr_assert(alpn_shakes(server, "\x02h2\x08http/1.1", "http/1.1"));
+	cr_assert(alpn_shakes(server, NULL, "http/1.1"));
+	cr_assert(!alpn_shakes(server, "\x02h2", "http/1.1"));
+	SSL_CTX_free(server);
+}
+
+Test(tls, server_of_the_listener_takes_h2_before_http1)
+{
+	SSL_CTX *server = sq_tls_server(file("cert.pem"), file("key.pem"), &err);
+
+	cr_assert_not_null(server, "%s", error());
+	cr_assert(alpn_shakes(server, "\x08http/1.1\x02h2", "h2"));
+	cr_assert(alpn_shakes(server, "\x08http/1.1", "http/1.1"));
+	cr_assert(alpn_shakes(server, NULL, NULL));
+	cr_assert(!alpn_shakes(server, "\x08http/1.0", NULL));
 	SSL_CTX_free(server);
 }
 

@@ -9,6 +9,7 @@
 #include "broker/front/http/values.h"
 #include "core/mem.h"
 #include "core/percent.h"
+#include "core/rfc3339.h"
 #include "core/suggest.h"
 #include "core/trace.h"
 #include "core/utf8.h"
@@ -143,7 +144,7 @@ take_deliver_at(struct reading *r, struct sq_bytes v)
 {
 	int64_t at_ms;
 
-	if (sq_http_instant(v, &at_ms) != SQ_OK)
+	if (sq_rfc3339_read(v, &at_ms) != SQ_OK)
 		return reading_bad(r, "must be an instant as 2026-11-30T08:00:00Z");
 	if (at_ms <= r->now_ms)
 		return SQ_OK; /* at once */

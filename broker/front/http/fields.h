@@ -17,9 +17,10 @@
 #include "core/msg.h"
 
 enum {
-	SQ_HTTP_KEY_MAX = 256,       /* bytes of an idempotency key */
-	SQ_HTTP_ASSURED = 3,         /* QoS 3: an image of QoS 2 and a user property */
-	SQ_HTTP_HEADERS_MAX = 32768, /* bytes of the headers of a request */
+	SQ_HTTP_KEY_MAX = 256, /* bytes of an idempotency key */
+	SQ_HTTP_ASSURED = 3,   /* QoS 3: an image of QoS 2 and a user property */
+	SQ_HTTP_HEADERS_MAX =
+	    12288, /* bytes of the headers of a request; the door ends those of 16 KiB */
 };
 
 struct sq_http_header {

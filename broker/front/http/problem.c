@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "core/mem.h"
-#include "core/utf8.h"
+#include "proto/json/write.h"
 
 enum { NAME_SHOWN_MAX = 64 };
 
@@ -71,43 +71,29 @@ sq_http_fault_retry_s(const struct sq_http_fault *f)
 	return f->retry_after_s > 0 ? f->retry_after_s : 1;
 }
 
-/* Appends text within a JSON string. */
 static void
-problem_text(struct sq_buf *out, const void *text, size_t len)
+problem_member(struct sq_buf *out, const char *name, struct sq_bytes text)
 {
-	struct sq_buf mended = {0};
-
-	sq_utf8_mend(&mended, text, len);
-	for (size_t i = 0; i < sq_buf_len(&mended); i++) {
-		unsigned char c = sq_buf_data(&mended)[i];
-
-		if (c == '"' || c == '\\')
-			sq_buf_u8(out, '\\');
-		sq_buf_u8(out, c < 0x20 || c == 0x7f ? ' ' : c);
-	}
-	sq_buf_fini(&mended);
+	sq_buf_printf(out, ",\"%s\":", name);
+	sq_json_put_string(out, text);
 }
 
 void
 sq_http_fault_write(const struct sq_http_fault *f, const char *request_id, struct sq_buf *out)
 {
 	const struct sq_http_problem_row *row = &rows[f->problem];
+	struct sq_bytes detail = {sq_buf_data(&f->detail), sq_buf_len(&f->detail)};
 
-	sq_buf_printf(out,
-	    "{\"type\":\"" SQ_HTTP_PROBLEM_BASE "%s\",\"title\":\"%s\",\"status\":%u,\"detail\":\"",
-	    row->slug, row->title, row->status);
-	if (sq_buf_len(&f->detail) > 0)
-		problem_text(out, sq_buf_data(&f->detail), sq_buf_len(&f->detail));
-	else
-		problem_text(out, row->title, strlen(row->title));
-	if (f->queue != NULL) {
-		sq_buf_printf(out, "\",\"queue\":\"");
-		problem_text(out, f->queue, strlen(f->queue));
-	}
-	sq_buf_u8(out, '"');
+	sq_buf_printf(out, "{\"type\":\"" SQ_HTTP_PROBLEM_BASE "%s\"", row->slug);
+	problem_member(out, "title", sq_bytes_of(row->title));
+	sq_buf_printf(out, ",\"status\":%u", row->status);
+	problem_member(out, "detail", detail.len > 0 ? detail : sq_bytes_of(row->title));
+	if (f->queue != NULL)
+		problem_member(out, "queue", sq_bytes_of(f->queue));
 	if (row->retryable)
 		sq_buf_printf(out, ",\"retry-after\":%u", sq_http_fault_retry_s(f));
-	sq_buf_printf(out, ",\"request-id\":\"%s\"}\n", request_id);
+	problem_member(out, "request-id", sq_bytes_of(request_id));
+	sq_buf_printf(out, "}\n");
 }
 
 void

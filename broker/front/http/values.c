@@ -3,7 +3,6 @@
 
 #include <string.h>
 #include <strings.h>
-#include <time.h>
 
 #include "core/base64.h"
 #include "core/mem.h"
@@ -80,90 +79,6 @@ sq_http_duration(struct sq_bytes text, uint64_t *ms)
 		return v <= max / units[i].ms ? SQ_OK : SQ_EINVAL;
 	}
 	return SQ_EINVAL;
-}
-
-/* Takes a number of exactly 'digits' digits within bounds, and the character 'after' if it is not
- * NUL. */
-static bool
-instant_part(struct sq_bytes *b, size_t digits, int min, int max, char after, int *out)
-{
-	int v = 0;
-	size_t n = digits + (after != '\0');
-
-	if (b->len < n)
-		return false;
-	for (size_t i = 0; i < digits; i++) {
-		if (b->p[i] < '0' || b->p[i] > '9')
-			return false;
-		v = v * 10 + (b->p[i] - '0');
-	}
-	if (v < min || v > max || (after != '\0' && (b->p[digits] | 0x20) != (after | 0x20)))
-		return false;
-	b->p += n;
-	b->len -= n;
-	*out = v;
-	return true;
-}
-
-/* The fraction of a second, if there is one; what is below a millisecond is left out. */
-static bool
-instant_fraction(struct sq_bytes *b, int *ms)
-{
-	int unit = 100;
-	size_t n = 1;
-
-	*ms = 0;
-	if (b->len == 0 || b->p[0] != '.')
-		return true;
-	for (; n < b->len && b->p[n] >= '0' && b->p[n] <= '9'; n++, unit /= 10)
-		*ms += (b->p[n] - '0') * unit;
-	b->p += n;
-	b->len -= n;
-	return n > 1;
-}
-
-/* "Z" or "+01:30": minutes east of UTC. */
-static bool
-instant_zone(struct sq_bytes b, int *minutes)
-{
-	int h, m, sign;
-
-	*minutes = 0;
-	if (b.len == 1 && (b.p[0] | 0x20) == 'z')
-		return true;
-	if (b.len != 6 || (b.p[0] != '+' && b.p[0] != '-'))
-		return false;
-	sign = b.p[0] == '-' ? -1 : 1;
-	b.p++, b.len--;
-	if (!instant_part(&b, 2, 0, 23, ':', &h) || !instant_part(&b, 2, 0, 59, '\0', &m))
-		return false;
-	*minutes = sign * (h * 60 + m);
-	return true;
-}
-
-int
-sq_http_instant(struct sq_bytes text, int64_t *ms)
-{
-	struct tm tm = {0}, back;
-	int year, month, second, fraction, zone;
-	time_t at;
-
-	if (!instant_part(&text, 4, 1970, 9999, '-', &year) ||
-	    !instant_part(&text, 2, 1, 12, '-', &month) ||
-	    !instant_part(&text, 2, 1, 31, 'T', &tm.tm_mday) ||
-	    !instant_part(&text, 2, 0, 23, ':', &tm.tm_hour) ||
-	    !instant_part(&text, 2, 0, 59, ':', &tm.tm_min) ||
-	    !instant_part(&text, 2, 0, 60, '\0', &second) || !instant_fraction(&text, &fraction) ||
-	    !instant_zone(text, &zone))
-		return SQ_EINVAL;
-	tm.tm_year = year - 1900;
-	tm.tm_mon = month - 1;
-	back = tm;
-	at = timegm(&back);
-	if (back.tm_mday != tm.tm_mday)
-		return SQ_EINVAL; /* as the 30th of February */
-	*ms = ((int64_t)at + second - (int64_t)zone * 60) * 1000 + fraction;
-	return SQ_OK;
 }
 
 int

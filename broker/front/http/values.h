@@ -1,4 +1,4 @@
-/* Values of headers: durations, instants, keys and the like, read strictly.  Pure. */
+/* Values of headers: durations, keys and the like, read strictly.  Pure. */
 #ifndef SQ_BROKER_FRONT_HTTP_VALUES_H
 #define SQ_BROKER_FRONT_HTTP_VALUES_H
 
@@ -17,9 +17,6 @@ bool sq_http_list_next(struct sq_bytes *list, struct sq_bytes *item);
 
 /* Reads 250ms, 30s, 5m, 24h or a whole number of seconds as milliseconds; at most 10,000 days. */
 int sq_http_duration(struct sq_bytes text, uint64_t *ms) SQ_MUST_CHECK;
-/* Reads an instant of RFC 3339, "2026-11-30T08:00:00Z", as milliseconds since 1970.  A second of 60
- * is the next minute's first. */
-int sq_http_instant(struct sq_bytes text, int64_t *ms) SQ_MUST_CHECK;
 /* Reads "true" or "false". */
 int sq_http_bool(struct sq_bytes text, bool *out) SQ_MUST_CHECK;
 /* Appends what a string of a structured field says (RFC 8941, 3.3.3), or the bare text where it does

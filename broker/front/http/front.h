@@ -1,0 +1,34 @@
+/* The HTTP API: what apps and scripts without a sidecar speak (docs/http.md).
+ *
+ *   door ──▶ front (route, headers) ──▶ publish ── sq_call ──▶ broker ──▶ answer
+ *                                   └─▶ about
+ *
+ * It is a service of a door (broker/front/door), which has the connections and judges credentials. */
+#ifndef SQ_BROKER_FRONT_HTTP_FRONT_H
+#define SQ_BROKER_FRONT_HTTP_FRONT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/buf.h"
+#include "core/metrics.h"
+#include "proto/link/limits.h"
+
+struct sq_service;
+
+struct sq_http_front_cfg {
+	size_t max_body;            /* bytes of a request's body */
+	uint32_t max_packet;        /* bytes of a message as an MQTT packet */
+	uint64_t rate;              /* publishes of an identity in a second; 0: any number */
+	struct sq_limits limits;    /* of topics, QoS and features, as clients have them */
+	const char *const *origins; /* whose pages may ask (CORS); "*": all */
+	size_t n_origins;
+	const struct sq_metrics *metrics;
+};
+
+/* Makes the service; the texts of the configuration outlive it.  The door frees it. */
+struct sq_service *sq_http_front_open(const struct sq_http_front_cfg *);
+/* Appends sqmqos_http_requests_total.  Thread: any, until the door is freed. */
+void sq_http_front_metrics(const struct sq_service *, struct sq_buf *out);
+
+#endif

@@ -1,0 +1,39 @@
+/* The front's own: what its files share. */
+#ifndef SQ_BROKER_FRONT_HTTP_PART_H
+#define SQ_BROKER_FRONT_HTTP_PART_H
+
+#include <h2o.h>
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include "broker/front/door/service.h"
+#include "broker/front/http/counts.h"
+#include "broker/front/http/front.h"
+#include "broker/front/http/rate.h"
+#include "broker/front/http/route.h"
+
+struct sq_http_front {
+	struct sq_service service; /* first */
+	struct sq_http_front_cfg cfg;
+	struct sq_broker *broker; /* set before the door serves */
+	struct sq_http_counts counts;
+	struct sq_http_rate *rate; /* NULL: no limit */
+	uint64_t sweep_ms;         /* of the next sweep; the first worker's */
+	atomic_uint_fast64_t next; /* number of a request */
+};
+
+enum { SQ_HTTP_ID_MAX = 32 };
+
+/* A request as long as it is not answered; a value, which may outlive h2o's. */
+struct sq_http_request {
+	struct sq_http_front *front;
+	enum sq_http_resource resource; /* SQ_HTTP_RESOURCE_COUNT: of no path */
+	uint64_t since_us;
+	char id[SQ_HTTP_ID_MAX]; /* sqmqos-request-id */
+};
+
+/* Carries out a request of 'who' for the route's resource, at once or later. */
+typedef void sq_http_handler(struct sq_http_request *, struct sq_conn *, h2o_req_t *,
+    const struct sq_http_route *, const struct sq_identity *who);
+
+#endif
