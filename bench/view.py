@@ -1,5 +1,11 @@
 """./dev bench --view: the broker's view with many sessions: how long a page takes, and what a walk
-over everything does to the latency of messages."""
+over everything does to the latency of messages.
+
+The walk is that of sqmqos: pages of 1000, one at a time, without a pause. A round has three runs of
+the same messages: alone, beside a walk over another broker that serves nobody, on the same cores, and
+beside a walk over their own broker. The second is what the cores' sharing costs by itself, where the
+broker, both sidecars, the generator and the walking client have few of them. p99 is judged by the
+median of the rounds' ratios, at 10 %, as in bench/pairs.py."""
 
 import argparse
 import http.client
@@ -16,12 +22,15 @@ import threading
 import time
 
 import generator
+import pairs
 from chains import ChainError, OursClear
 from measures import median
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 SLICE_ROWS = 8  # SQ_VIEW_SLICE_ROWS
 WORKERS = 4  # of our own, which make sessions
+WALK_ROWS = 1000  # of a page of a walk, as sqmqos has them
+ALONE, ELSEWHERE, WALKING = "alone", "beside a walk over another broker", "beside a walk over its own"
 
 
 def say(text):
@@ -36,7 +45,8 @@ def parse(argv):
     p.add_argument("--view", action="store_true", help=argparse.SUPPRESS)
     p.add_argument("--sessions", type=int, default=100000, metavar="N", help="(100000)")
     p.add_argument("--pages", type=int, default=200, metavar="N", help="pages of each table (200)")
-    p.add_argument("--rounds", type=int, default=5, metavar="N", help="pairs of runs (5)")
+    p.add_argument("--rounds", type=int, default=8, metavar="N",
+                   help="each of three runs; from 6 on a figure may be decided (8)")
     p.add_argument("--seconds", type=float, default=3, metavar="S", help="measured per run (3)")
     p.add_argument("--rate", type=int, default=1000, metavar="N", help="messages a second (1000)")
     p.add_argument("--build", metavar="DIR", default=str(ROOT / "build" / "release"),
@@ -129,14 +139,16 @@ def tail_next(body):
 
 
 def walk_for_ever(port):
-    """In a process of its own, until it is killed: what a console or a script does, at its leisure."""
+    """In a process of its own, until it is killed: what a console or a script does. Its session is
+    its own, too, so that where the kernel groups by these (autogroup) it has no part of ours."""
+    os.setsid()
     os.nice(10)
     while True:
         for table in ("sessions", "queues"):
             after = ""
             while after is not None:
                 connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
-                connection.request("GET", f"/v1/view/{table}?limit=100" + (f"&after={after}" if after else ""))
+                connection.request("GET", f"/v1/view/{table}?limit={WALK_ROWS}" + (f"&after={after}" if after else ""))
                 after = tail_next(connection.getresponse().read())
                 connection.close()
 
@@ -183,46 +195,62 @@ def measure_pages(view, args):
                   f"p99 {quantile(took, 0.99):.1f} ms, longest {max(took):.1f} ms")
 
 
-def measure_disturbance(chain, view, args):
+def latency_beside(chain, load, args, port):
+    """p99 of messages, in µs, while somebody walks over the broker of that port; None: nobody."""
+    walker = multiprocessing.Process(target=walk_for_ever, args=(port,), daemon=True)
+    if port is not None:
+        walker.start()
+    result, words = load.run(chain, "-q", 1, "-r", args.rate, "-d", args.seconds)
+    if port is not None:
+        if not walker.is_alive():
+            raise ChainError("the walk has failed")
+        walker.kill()
+        walker.join()
+    if result is None or not result["ok"]:
+        raise ChainError(f"messages: {words}")
+    return result["latency_us"]["p99"]
+
+
+def measure_disturbance(chain, other, args):
     load = generator.Generator(pathlib.Path(args.build) / "sqmqos-bench")
-    p99 = {False: [], True: []}
-    for n in range(2 * args.rounds):
-        walking = n % 4 in (1, 2)  # A-B-B-A
-        walker = multiprocessing.Process(target=walk_for_ever, args=(view.port,), daemon=True)
-        if walking:
-            walker.start()
-        result, words = load.run(chain, "-q", 1, "-r", args.rate, "-d", args.seconds)
-        if walking:
-            if not walker.is_alive():
-                raise ChainError("the walk has failed")
-            walker.kill()
-            walker.join()
-        if result is None or not result["ok"]:
-            raise ChainError(f"messages: {words}")
-        p99[walking].append(result["latency_us"]["p99"])
-        say(f"{'walking' if walking else 'alone  '} p99 {p99[walking][-1]:.0f} µs")
-    alone, walked = median(p99[False]), median(p99[True])
-    print(f"messages, {args.rate}/s at QoS 1: p99 {alone:.0f} µs alone, {walked:.0f} µs beside walks "
-          f"without a pause: {(walked / alone - 1) * 100:+.1f} %")
+    ports = {ALONE: None, ELSEWHERE: other.programs["central"].admin_port,
+             WALKING: chain.programs["central"].admin_port}
+    p99 = {kind: [] for kind in ports}
+    for n in range(args.rounds):
+        for kind in list(ports)[::-1 if n % 2 else 1]:
+            p99[kind].append(latency_beside(chain, load, args, ports[kind]))
+        say(f"round {n + 1}: p99 " + ", ".join(f"{v[-1]:.0f} µs {kind}" for kind, v in p99.items()))
+    print(f"messages, {args.rate}/s at QoS 1: p99 {median(p99[ALONE]):.0f} µs alone")
+    figure = pairs.Figure("p99", 10, True, None)
+    for kind, base in ((WALKING, ALONE), (ELSEWHERE, ALONE), (WALKING, ELSEWHERE)):
+        ratios = [a / b for a, b in zip(p99[kind], p99[base])]
+        print(f"{kind} {median(p99[kind]):.0f} µs, against {base}: {(median(ratios) - 1) * 100:+.1f} % "
+              f"± {pairs.spread(ratios):.1f}, {pairs.verdict(figure, ratios)}")
+
+
+def prepare(chain, args):
+    why = chain.missing()
+    if why:
+        raise ChainError(why)
+    chain.start()
+    started = time.monotonic()
+    make_sessions(chain, args.sessions)
+    say(f"{args.sessions} sessions in {time.monotonic() - started:.0f} s")
 
 
 def main(argv):
     args = parse(argv)
     os.umask(0o077)
     with tempfile.TemporaryDirectory(prefix="sqmqos-bench-") as folder:
-        chain = Chain(pathlib.Path(folder), pathlib.Path(args.build))
+        chain, other = (Chain(pathlib.Path(folder) / name, pathlib.Path(args.build))
+                        for name in ("one", "other"))
         try:
-            why = chain.missing()
-            if why:
-                raise ChainError(why)
-            chain.start()
+            prepare(chain, args)
             view = View(chain.programs["central"].admin_port)
-            started = time.monotonic()
-            make_sessions(chain, args.sessions)
-            say(f"{args.sessions} sessions in {time.monotonic() - started:.0f} s")
             measure_pages(view, args)
             measure_slices(chain, view)
-            measure_disturbance(chain, view, args)
+            prepare(other, args)
+            measure_disturbance(chain, other, args)
         except ChainError as e:
             say(str(e))
             return 1
@@ -231,4 +259,5 @@ def main(argv):
             return 130
         finally:
             chain.stop()
+            other.stop()
     return 0
