@@ -7,6 +7,7 @@
 #include "core/mem.h"
 #include "core/utf8.h"
 #include "proto/json/json.h"
+#include "proto/json/write.h"
 
 /* SpanKind and StatusCode of opentelemetry.proto.trace.v1. */
 enum { KIND_INTERNAL = 1, KIND_PRODUCER = 4, KIND_CONSUMER = 5 };
@@ -50,33 +51,6 @@ put_hex(struct sq_buf *out, const char *key, const unsigned char *p, size_t n)
 	sq_buf_append(out, text, 2 * n);
 }
 
-static void
-put_number(struct sq_buf *out, uint64_t v)
-{
-	char text[20], *at = text + sizeof text;
-
-	do
-		*--at = (char)('0' + v % 10);
-	while ((v /= 10) > 0);
-	sq_buf_append(out, at, (size_t)(text + sizeof text - at));
-}
-
-/* The inside of a string, of valid UTF-8. */
-static void
-put_text(struct sq_buf *out, const char *s)
-{
-	while (*s != '\0') {
-		size_t n = 0;
-
-		while ((unsigned char)s[n] >= 0x20 && s[n] != '"' && s[n] != '\\')
-			n++;
-		sq_buf_append(out, s, n);
-		s += n;
-		if (*s != '\0')
-			sq_buf_printf(out, "\\u%04x", (unsigned)(unsigned char)*s++);
-	}
-}
-
 /* A list of attributes. */
 struct list {
 	struct sq_buf *out;
@@ -109,7 +83,7 @@ attribute_text(struct list *l, const char *key, const char *value)
 	if (value == NULL || *value == '\0' || !sq_utf8_valid(value, strlen(value)))
 		return;
 	attribute(l, key, "stringValue");
-	put_text(l->out, value);
+	sq_json_put_text(l->out, sq_bytes_of(value));
 	attribute_end(l);
 }
 
@@ -117,7 +91,7 @@ static void
 attribute_number(struct list *l, const char *key, uint64_t value)
 {
 	attribute(l, key, "intValue");
-	put_number(l->out, value);
+	sq_json_put_number(l->out, value);
 	attribute_end(l);
 }
 
@@ -169,26 +143,26 @@ span_write(struct sq_buf *out, const struct sq_span *s)
 	if (memcmp(s->parent, none, sizeof none) != 0)
 		put_hex(out, "\",\"parentSpanId\":\"", s->parent, sizeof s->parent);
 	LITERAL(out, "\",\"flags\":1,\"name\":\"");
-	put_text(out, names[s->what]);
+	sq_json_put_text(out, sq_bytes_of(names[s->what]));
 	LITERAL(out, "\",\"kind\":");
-	put_number(out, operations[s->what].kind);
+	sq_json_put_number(out, operations[s->what].kind);
 	LITERAL(out, ",\"startTimeUnixNano\":\"");
-	put_number(out, s->start_us * 1000);
+	sq_json_put_number(out, s->start_us * 1000);
 	LITERAL(out, "\",\"endTimeUnixNano\":\"");
-	put_number(out, s->end_us * 1000);
+	sq_json_put_number(out, s->end_us * 1000);
 	LITERAL(out, "\",\"attributes\":[");
 	span_attributes(out, s);
 	LITERAL(out, "]");
 	if (span_failed(s)) {
 		LITERAL(out, ",\"status\":{\"code\":");
-		put_number(out, STATUS_ERROR);
+		sq_json_put_number(out, STATUS_ERROR);
 		LITERAL(out, ",\"message\":\"");
-		put_text(out, s->note);
+		sq_json_put_text(out, sq_bytes_of(s->note));
 		LITERAL(out, "\"}");
 	}
 	if (s->what == SQ_SPAN_DEAD_LETTER) {
 		LITERAL(out, ",\"events\":[{\"name\":\"dead-lettered\",\"timeUnixNano\":\"");
-		put_number(out, s->end_us * 1000);
+		sq_json_put_number(out, s->end_us * 1000);
 		LITERAL(out, "\"}]");
 	}
 	LITERAL(out, "}");

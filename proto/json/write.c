@@ -36,7 +36,6 @@ write_escaped(struct sq_buf *out, struct sq_bytes text)
 {
 	static const unsigned char instead[] = "\xef\xbf\xbd"; /* U+FFFD */
 
-	sq_buf_u8(out, '"');
 	for (size_t i = 0, n = 0; i < text.len; i += n) {
 		n = 1;
 		if (text.p[i] < 0x20 || text.p[i] == '"' || text.p[i] == '\\') {
@@ -51,7 +50,6 @@ write_escaped(struct sq_buf *out, struct sq_bytes text)
 			n = 1;
 		}
 	}
-	sq_buf_u8(out, '"');
 }
 
 void
@@ -69,8 +67,20 @@ sq_json_put_plain(struct sq_buf *out, struct sq_bytes text)
 void
 sq_json_put_string(struct sq_buf *out, struct sq_bytes text)
 {
-	if (write_is_plain(text))
+	if (write_is_plain(text)) {
 		sq_json_put_plain(out, text);
+		return;
+	}
+	sq_buf_u8(out, '"');
+	write_escaped(out, text);
+	sq_buf_u8(out, '"');
+}
+
+void
+sq_json_put_text(struct sq_buf *out, struct sq_bytes text)
+{
+	if (write_is_plain(text))
+		sq_buf_append(out, text.p, text.len);
 	else
 		write_escaped(out, text);
 }

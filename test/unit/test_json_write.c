@@ -61,8 +61,13 @@ Test(json_write, numbers_and_what_is_there_already_stand_as_they_are)
 	sq_json_put_number(&out, UINT64_MAX);
 	sq_json_put_raw(&out, ",");
 	sq_json_put_plain(&out, TEXT("QQ=="));
+	sq_json_put_raw(&out, ",\"");
+	sq_json_put_text(&out, TEXT("a\nb"));
+	sq_json_put_text(&out, TEXT(" c"));
+	sq_json_put_raw(&out, "\"");
 	sq_json_put_raw(&out, "]");
 	sq_buf_u8(&out, 0);
-	cr_expect_str_eq((char *)sq_buf_data(&out), "[0,18446744073709551615,\"QQ==\"]");
+	cr_expect_str_eq(
+	    (char *)sq_buf_data(&out), "[0,18446744073709551615,\"QQ==\",\"a\\nb c\"]");
 	sq_buf_fini(&out);
 }
