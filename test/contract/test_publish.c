@@ -1,11 +1,14 @@
 /* What becomes of a message is one table, whichever way it comes in: by a link, in a batch of a
- * client's session, or by a call without a session, as HTTP brings it. */
+ * client's session; by a call without a session; or by the headers and the body of an HTTP request,
+ * which that call carries. */
 #include <stdio.h>
 #include <string.h>
 
 #include "../support/fake_publish.h"
 #include "../support/stored_engine.h"
 #include "broker/auth/acl/acl.h"
+#include "broker/front/http/fields.h"
+#include "broker/front/http/mapping.h"
 #include "core/memory.h"
 
 #define PROPS(...) ((const char *const[]){__VA_ARGS__, NULL})
@@ -70,7 +73,7 @@ static const struct row rows[] = {
 	SCHEDULED},
     {"a delay that is too long", NOBODY, {.qos = 1, .props = PROPS("sqmqos-delay", "3601")},
 	REFUSED(0x83, PROPERTY)},
-    {"a delay that is no number", NOBODY, {.qos = 1, .props = PROPS("sqmqos-delay", "1h")},
+    {"a delay that is no number", NOBODY, {.qos = 1, .props = PROPS("sqmqos-delay", "soon")},
 	REFUSED(0x83, PROPERTY)},
 
     {"QoS 0", WATCHED, {.qos = 0}, ACCEPTED},
@@ -214,16 +217,159 @@ send_by_call(const struct entry *e)
 	return out;
 }
 
-struct way {
-	const char *name;
-	struct sq_published (*send)(const struct entry *);
-	bool tells_how;
+/* By HTTP: a request's headers and body. */
+
+enum { HEADERS_MAX = 64 };
+
+static char texts[HEADERS_MAX][300];
+
+/* The value is the three texts. */
+static struct sq_http_header
+header(unsigned i, const char *name, const char *a, const char *b, const char *c)
+{
+	snprintf(texts[i], sizeof texts[i], "%s%s%s", a, b, c);
+	return (struct sq_http_header){text(name), text(texts[i])};
+}
+
+/* The header of a user property. */
+static struct sq_http_header
+header_of(unsigned i, const char *name, const char *value)
+{
+	if (strcmp(name, "sqmqos-key") == 0)
+		return header(i, "idempotency-key", "\"", value, "\"");
+	if (strcmp(name, "tag") == 0)
+		return header(i, "sqmqos-tag", value, "", "");
+	if (strncmp(name, "sqmqos-", 7) == 0)
+		return header(i, name, value, "", "");
+	return header(i, "sqmqos-property", name, "=", value);
+}
+
+/* Returns their number. */
+static size_t
+headers_of(const struct entry *e, struct sq_http_header out[HEADERS_MAX])
+{
+	bool assured = false;
+	unsigned n = 0;
+
+	for (const char *const *p = e->props; p != NULL && *p != NULL; p += 2) {
+		assured |= strcmp(p[0], "sqmqos-qos") == 0 || strcmp(p[0], "sqmqos-key") == 0;
+		out[n] = header_of(n, p[0], p[1]);
+		n++;
+	}
+	if (!assured || e->qos < 2) {
+		out[n] = header(n, "sqmqos-qos", (char[]){(char)('0' + e->qos), '\0'}, "", "");
+		n++;
+	}
+	if (e->retain) {
+		out[n] = header(n, "sqmqos-retain", "true", "", "");
+		n++;
+	}
+	cr_assert_lt(n, HEADERS_MAX);
+	return n;
+}
+
+/* Publishes the message of the fields; returns the status. */
+static unsigned
+send_fields(const struct sq_http_fields *f, const struct entry *e, struct sq_http_fault *fault)
+{
+	struct sq_msg whole = entry_message(e);
+	struct sq_msg m = sq_http_fields_message(f, text(e->topic), sq_image_payload(whole.image));
+	struct publisher from = {&w, sq_outlet_identity(w.links[0]), "s", f->require_match};
+	struct fake_publish *p = publisher_post_message(&from, m);
+	const struct sq_http_outcome *good;
+	const struct sq_published *is;
+	unsigned status;
+
+	sq_msg_unref(&whole);
+	pass_pace();
+	is = publish_outcomes(p);
+	good = sq_http_outcome((enum sq_published_how)is->how);
+	if (good == NULL)
+		sq_http_fault_of_published(fault, is);
+	status = good != NULL ? good->status : sq_http_problem_row(fault->problem)->status;
+	publish_free(&p);
+	return status;
+}
+
+/* Returns the status. */
+static unsigned
+send_by_http(const struct entry *e)
+{
+	struct sq_http_header headers[HEADERS_MAX];
+	struct sq_http_fault fault = {0};
+	struct sq_http_fields f = {0};
+	unsigned status;
+
+	if (sq_http_fields_read(headers, headers_of(e, headers), 0, &f, &fault) == SQ_OK)
+		status = send_fields(&f, e, &fault);
+	else
+		status = sq_http_problem_row(fault.problem)->status;
+	sq_http_fields_fini(&f);
+	sq_http_fault_fini(&fault);
+	return status;
+}
+
+/* Rows that HTTP answers in another way, as it reads more strictly, or that no request says (0). */
+static const struct {
+	const char *row;
+	unsigned status;
+} http_rows[] = {
+    {"QoS 3 on QoS 1", 0}, {"a QoS that is none", 400}, {"an empty key", 400},
+    {"a key that is too long", 400}, {"key on QoS 1", 400}, {"a delay that is no number", 400},
+    {"an option that is unknown", 400},
+    {"a message that is too large", 0}, /* the front itself says 413 */
 };
 
-static const struct way ways[] = {
-    {"link", send_by_link, false},
-    {"call", send_by_call, true},
+static bool
+http_says(const struct row *r, unsigned *status)
+{
+	for (size_t i = 0; i < SQ_ARRAY_LEN(http_rows); i++) {
+		if (strcmp(http_rows[i].row, r->name) == 0) {
+			*status = http_rows[i].status;
+			return true;
+		}
+	}
+	return false;
+}
+
+/* The status that an outcome has; 0: there is no such request. */
+static unsigned
+status_of(const struct row *r)
+{
+	unsigned status;
+
+	static const uint16_t of_refusals[SQ_REFUSAL_COUNT] = {
+	    [SQ_REFUSAL_PROPERTY] = 422,
+	    [SQ_REFUSAL_TOPIC] = 422,
+	    [SQ_REFUSAL_DENIED] = 403,
+	    [SQ_REFUSAL_QUOTA] = 429,
+	    [SQ_REFUSAL_QUEUE_FULL] = 429,
+	    [SQ_REFUSAL_STORE_FULL] = 503,
+	    [SQ_REFUSAL_DEAD_LETTERS_FULL] = 429,
+	    [SQ_REFUSAL_MEMORY] = 503,
+	};
+
+	if (http_says(r, &status))
+		return status;
+	if (r->how == SQ_PUBLISHED_REFUSED)
+		return of_refusals[r->refusal];
+	return r->how == SQ_PUBLISHED_ACCEPTED || r->how == SQ_PUBLISHED_SCHEDULED ? 202 : 200;
+}
+
+enum way { BY_LINK, BY_CALL, BY_HTTP };
+
+struct sent {
+	struct sq_published out; /* of HTTP: */
+	unsigned status;
 };
+
+static struct sent
+send(enum way way, const struct entry *e)
+{
+	if (way == BY_HTTP)
+		return (struct sent){.status = send_by_http(e)};
+	return (struct sent){.out = way == BY_LINK ? send_by_link(e) : send_by_call(e)};
+}
 
 /* --- states --- */
 
@@ -314,7 +460,7 @@ limit(enum state state)
 }
 
 static void
-prepare(const struct row *r, const struct way *way, const struct entry *e)
+prepare(const struct row *r, enum way way, const struct entry *e)
 {
 	switch (r->state) {
 	case NOBODY:
@@ -350,7 +496,7 @@ prepare(const struct row *r, const struct way *way, const struct entry *e)
 		break;
 	}
 	if (r->state == KNOWN || r->state == FULL_KNOWN)
-		cr_assert_eq(way->send(e).code, 0);
+		send(way, e);
 	if (r->state == KEYS_FULL)
 		fill((struct entry){.qos = 2, .props = PROPS(ASSURED, "sqmqos-key", "fill")});
 	if (r->state == RETAINED_FULL)
@@ -388,21 +534,25 @@ end(void)
 }
 
 static void
-try_row(const struct row *r, const struct way *way)
+try_row(const struct row *r, enum way way)
 {
 	struct entry e = r->e;
-	struct sq_published is;
+	struct sent is;
 
 	e.topic = e.topic != NULL ? e.topic : TOPIC;
 	e.payload = e.payload != NULL ? e.payload : "x";
 	begin(r);
 	prepare(r, way, &e);
-	is = way->send(&e);
-	cr_expect_eq(is.code, r->code, "%s, %s: code 0x%02x", way->name, r->name, is.code);
-	cr_expect_eq(is.refusal, r->refusal, "%s, %s: refused for %s", way->name, r->name,
-	    sq_refusal_name(is.refusal));
-	cr_expect(!way->tells_how || is.how == r->how, "%s, %s: %u", way->name, r->name, is.how);
+	is = send(way, &e);
 	end();
+	if (way == BY_HTTP) {
+		cr_expect_eq(is.status, status_of(r), "HTTP, %s: %u", r->name, is.status);
+		return;
+	}
+	cr_expect_eq(is.out.code, r->code, "%d, %s: code 0x%02x", way, r->name, is.out.code);
+	cr_expect_eq(is.out.refusal, r->refusal, "%d, %s: refused for %s", way, r->name,
+	    sq_refusal_name(is.out.refusal));
+	cr_expect(way != BY_CALL || is.out.how == r->how, "%s: %u", r->name, is.out.how);
 }
 
 Test(publish_contract, what_becomes_of_a_message_is_the_same_whichever_way_it_comes)
@@ -411,8 +561,10 @@ Test(publish_contract, what_becomes_of_a_message_is_the_same_whichever_way_it_co
 	memset(long_key, 'k', sizeof long_key - 1);
 	for (unsigned i = 0; i + 2 < sizeof levels; i += 2)
 		memcpy(levels + i, "l/", 2);
-	for (size_t way = 0; way < SQ_ARRAY_LEN(ways); way++) {
-		for (size_t i = 0; i < SQ_ARRAY_LEN(rows); i++)
-			try_row(&rows[i], &ways[way]);
+	for (int way = BY_LINK; way <= BY_HTTP; way++) {
+		for (size_t i = 0; i < SQ_ARRAY_LEN(rows); i++) {
+			if (way != BY_HTTP || status_of(&rows[i]) != 0)
+				try_row(&rows[i], (enum way)way);
+		}
 	}
 }

@@ -10,17 +10,16 @@ publish_done(struct sq_call *c)
 	SQ_CONTAINER_OF(c, struct fake_publish, call)->answers++;
 }
 
-struct fake_publish *
-publisher_post(const struct publisher *from, const struct entry *entries, uint16_t n)
+/* Takes the messages. */
+static struct fake_publish *
+publish_post(const struct publisher *from, struct sq_msg *msgs, uint16_t n)
 {
 	struct fake_publish *p = sq_xcalloc(1, sizeof *p);
 
-	p->msgs = sq_xcalloc(n, sizeof *p->msgs);
+	p->msgs = msgs;
 	p->wants = sq_xcalloc(n, sizeof *p->wants);
-	for (uint16_t i = 0; i < n; i++) {
-		p->msgs[i] = entry_message(&entries[i]);
+	for (uint16_t i = 0; i < n; i++)
 		p->wants[i].require_match = from->require_match;
-	}
 	p->call.kind = SQ_CALL_PUBLISH;
 	p->call.done = publish_done;
 	p->call.in.publish = (struct sq_call_publish){.who = sq_identity_ref(from->who),
@@ -31,6 +30,25 @@ publisher_post(const struct publisher *from, const struct entry *entries, uint16
 	    .wants = from->require_match ? p->wants : NULL};
 	sq_broker_call(from->world->broker, &p->call);
 	return p;
+}
+
+struct fake_publish *
+publisher_post(const struct publisher *from, const struct entry *entries, uint16_t n)
+{
+	struct sq_msg *msgs = sq_xcalloc(n, sizeof *msgs);
+
+	for (uint16_t i = 0; i < n; i++)
+		msgs[i] = entry_message(&entries[i]);
+	return publish_post(from, msgs, n);
+}
+
+struct fake_publish *
+publisher_post_message(const struct publisher *from, struct sq_msg m)
+{
+	struct sq_msg *msgs = sq_xcalloc(1, sizeof *msgs);
+
+	*msgs = m;
+	return publish_post(from, msgs, 1);
 }
 
 static bool

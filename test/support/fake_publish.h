@@ -21,6 +21,8 @@ struct publisher {
 
 /* Hands a call with these messages over; it may be unanswered. */
 struct fake_publish *publisher_post(const struct publisher *, const struct entry *, uint16_t n);
+/* The same of one message, whose reference it takes over. */
+struct fake_publish *publisher_post_message(const struct publisher *, struct sq_msg);
 /* Runs until the call is answered: it is good; returns the outcomes. */
 const struct sq_published *publish_outcomes(struct fake_publish *);
 /* Frees '*pp', which was answered. */
