@@ -264,7 +264,7 @@ async def curl(stack, method, path, body=b"", token=True):
 
 KEY = "/v1/sessions/default~demo~c"
 BAD_REQUESTS = [  # what stands behind the right path, test_link.py looks at
-    ("GET", "/", b"", 404), ("GET", "/v1", b"", 404), ("POST", "/v1/nothing", b"", 404),
+    ("GET", "/", b"", 404), ("GET", "/v1x", b"", 404), ("POST", "/v1/nothing", b"", 404),
     ("GET", "/v1/links/xyz/deliveries", b"", 400), ("GET", "/v1/links//deliveries", b"", 404),
     ("PUT", "/v1/sessions/", b"", 404), ("PUT", KEY, b"\0" * 30, 410), ("DELETE", KEY, b"", 405),
     ("POST", KEY + "/messages", b"", 400), ("POST", KEY + "/messages?epoch=zz", b"", 400),
