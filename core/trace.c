@@ -2,6 +2,7 @@
 #include "core/trace.h"
 
 #include <assert.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,6 +12,7 @@ enum {
 	AT_SPAN = AT_TRACE + 2 * SQ_TRACE_ID + 1,
 	AT_FLAGS = AT_SPAN + 2 * SQ_SPAN_ID + 1,
 	FLAG_SAMPLED = 0x01,
+	DIGIT = 0x10,
 	VERSION_NEVER = 0xff,
 	SHARE_BITS = 56,
 };
@@ -19,26 +21,37 @@ static_assert(AT_FLAGS + 2 == SQ_TRACEPARENT_LEN, "the length follows from the p
 
 /* --- text --- */
 
-static int
-hex_digit(unsigned char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
+/* The value of a lower-case digit with DIGIT, and 0 of any other character. */
+static const unsigned char hex_digits[UCHAR_MAX + 1] = {['0'] = 0x10,
+    ['1'] = 0x11,
+    ['2'] = 0x12,
+    ['3'] = 0x13,
+    ['4'] = 0x14,
+    ['5'] = 0x15,
+    ['6'] = 0x16,
+    ['7'] = 0x17,
+    ['8'] = 0x18,
+    ['9'] = 0x19,
+    ['a'] = 0x1a,
+    ['b'] = 0x1b,
+    ['c'] = 0x1c,
+    ['d'] = 0x1d,
+    ['e'] = 0x1e,
+    ['f'] = 0x1f};
 
-/* Reads 2 * n lower-case digits. */
+/* Reads 2 * n digits; without branches, for each message of an app that traces has them. */
 static bool
 hex_read(const unsigned char *p, unsigned char *out, size_t n)
 {
-	for (size_t i = 0; i < n; i++) {
-		int high = hex_digit(p[2 * i]), low = hex_digit(p[2 * i + 1]);
+	unsigned digits = DIGIT;
 
-		if (high < 0 || low < 0)
-			return false;
-		out[i] = (unsigned char)(high << 4 | low);
+	for (size_t i = 0; i < n; i++) {
+		unsigned high = hex_digits[p[2 * i]], low = hex_digits[p[2 * i + 1]];
+
+		digits &= high & low;
+		out[i] = (unsigned char)(high << 4 | (low & 15));
 	}
-	return true;
+	return digits != 0;
 }
 
 static char *
@@ -131,7 +144,7 @@ sq_trace_sampled(struct sq_bytes props, struct sq_trace *out)
 			continue;
 		/* The last digit of the flags, in which the lowest bit is that of sampled. */
 		if (value.len < SQ_TRACEPARENT_LEN ||
-		    (hex_digit(value.p[SQ_TRACEPARENT_LEN - 1]) & FLAG_SAMPLED) == 0)
+		    (hex_digits[value.p[SQ_TRACEPARENT_LEN - 1]] & FLAG_SAMPLED) == 0)
 			return false;
 		return sq_trace_find(props, out) == SQ_TRACE_GOOD;
 	}
@@ -212,18 +225,20 @@ sq_trace_share_parse(const char *text, uint64_t *out)
 	return SQ_OK;
 }
 
-void
+bool
 sq_trace_new(struct sq_trace_random *r, uint64_t share, struct sq_trace *out)
 {
-	uint64_t low;
+	uint64_t low = sq_trace_draw(r);
 
-	do {
-		low = sq_trace_draw(r);
+	if ((low & ((UINT64_C(1) << SHARE_BITS) - 1)) >= share)
+		return false;
+	sq_put64(out->id + 8, low);
+	do
 		sq_put64(out->id, sq_trace_draw(r));
-		sq_put64(out->id + 8, low);
-	} while (all_zero(out->id, SQ_TRACE_ID));
+	while (all_zero(out->id, SQ_TRACE_ID));
 	sq_trace_span(r, out->span);
-	out->sampled = (low & ((UINT64_C(1) << SHARE_BITS) - 1)) < share;
+	out->sampled = true;
+	return true;
 }
 
 void

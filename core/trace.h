@@ -65,9 +65,10 @@ uint64_t sq_trace_share(double share);
 /* Reads a share as it is written in a configuration: a decimal number from 0 to 1.  SQ_EINVAL: it is
  * none. */
 int sq_trace_share_parse(const char *text, uint64_t *out) SQ_MUST_CHECK;
-/* Draws a trace with a span; it is sampled with the probability of 'share': where the last 56 bits
- * of its id are below it, so that others who decide by the id agree. */
-void sq_trace_new(struct sq_trace_random *, uint64_t share, struct sq_trace *out);
+/* Whether a new trace is sampled, with the probability of 'share'; 'out' is drawn then, with a span,
+ * and the last 56 bits of its id are below the share, so that others who decide by the id agree.
+ * Nothing is drawn of one that is not but what decides it. */
+bool sq_trace_new(struct sq_trace_random *, uint64_t share, struct sq_trace *out);
 /* Draws a span's id. */
 void sq_trace_span(struct sq_trace_random *, unsigned char out[SQ_SPAN_ID]);
 

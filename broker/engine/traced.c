@@ -3,17 +3,14 @@
 bool
 sq_traced(const unsigned char *image, struct sq_trace *out)
 {
-	struct sq_bytes props = sq_image_props(image);
-
-	return props.len > 0 && sq_trace_sampled(props, out);
+	return sq_trace_sampled(sq_image_props(image), out);
 }
 
 struct sq_span *
-sq_traced_span(enum sq_span_what what, const unsigned char *image, const struct sq_origin *origin,
-    uint64_t began_us)
+sq_traced_span(enum sq_span_what what, const struct sq_trace *t, const unsigned char *image,
+    const struct sq_origin *origin, uint64_t began_us)
 {
-	struct sq_trace t;
-	struct sq_span *s = sq_traced(image, &t) ? sq_span_new(what, &t, began_us) : NULL;
+	struct sq_span *s = sq_span_new(what, t, began_us);
 
 	if (s == NULL)
 		return NULL;

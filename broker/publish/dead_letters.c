@@ -11,7 +11,10 @@
 static void
 dead_traced(const struct sq_msg *m, const char *queue, const char *reason)
 {
-	struct sq_span *s = sq_traced_span(SQ_SPAN_DEAD_LETTER, m->image, NULL, sq_clock_us());
+	struct sq_trace t;
+	struct sq_span *s = sq_traced(m->image, &t)
+	    ? sq_traced_span(SQ_SPAN_DEAD_LETTER, &t, m->image, NULL, sq_clock_us())
+	    : NULL;
 
 	if (s == NULL)
 		return;
@@ -32,7 +35,7 @@ sq_dead_letter(struct sq_broker *b, struct sq_tenant *tenant, struct sq_txn *txn
 	    .msg = sq_letter_new(m, queue, reason),
 	    .origin = sq_system_origin(b),
 	};
-	if (sq_spans_on())
+	if (sq_traced_maybe(m->image))
 		dead_traced(m, queue, reason);
 	item.qos = sq_image_qos(item.msg.image) & 3u;
 	/* Committed before what it is of has left: after a crash between the two there are

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "broker/engine/traced.h"
 #include "broker/group/group.h"
 #include "broker/session/background_txn.h"
 #include "broker/session/demand.h"
@@ -109,7 +110,7 @@ deliver_subs(const struct sq_pending *p)
 static void
 deliver_slot_now(struct sq_session *s, struct sq_slot *slot, bool again)
 {
-	if (sq_spans_on())
+	if (sq_traced_maybe(slot->item.msg.image))
 		sq_traced_sends(s, slot);
 	deliver_send(s, &slot->item, &slot->from, slot, slot->qos, slot->retain, slot->subs, again);
 }
@@ -235,12 +236,12 @@ deliver_item(struct sq_session *s, struct turn *turn, struct sq_pending *r, uint
 	struct sq_block *subs = deliver_subs(r);
 	struct sq_slot *slot;
 
-	if (sq_spans_on())
+	if (sq_traced_maybe(r->item.msg.image))
 		sq_traced_taken(s, &r->item, &r->from);
 	if (qos == 0) {
 		deliver_charge(s, &r->item);
 		deliver_send(s, &r->item, &r->from, NULL, 0, retain, subs, false);
-		if (sq_spans_on())
+		if (sq_traced_maybe(r->item.msg.image))
 			sq_traced_sent(s, &r->item, &r->from);
 		deliver_drop(s, &turn->background, r);
 		return;

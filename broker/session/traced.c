@@ -16,12 +16,12 @@ sq_traced_client(struct sq_span *span, const struct sq_session *s)
 	sq_span_text(span->client, sizeof span->client, sq_bytes_of(key.client));
 }
 
-/* The span of an item in this session's hands; NULL: there is none. */
+/* The span of an item with this trace, in this session's hands; NULL: there is none. */
 static struct sq_span *
-traced_item(struct sq_session *s, enum sq_span_what what, const struct sq_item *item,
-    const struct sq_queue_ref *from, uint64_t began_us)
+traced_item(struct sq_session *s, enum sq_span_what what, const struct sq_trace *t,
+    const struct sq_item *item, const struct sq_queue_ref *from, uint64_t began_us)
 {
-	struct sq_span *span = sq_traced_span(what, item->msg.image, &item->origin, began_us);
+	struct sq_span *span = sq_traced_span(what, t, item->msg.image, &item->origin, began_us);
 	const struct sq_sink *sink = sq_item_sink(&s->sink, from);
 
 	if (span == NULL)
@@ -39,11 +39,12 @@ sq_traced_taken(struct sq_session *s, const struct sq_item *item, const struct s
 {
 	uint64_t age_us;
 	struct sq_span *span;
+	struct sq_trace t;
 
-	if (item->put_ms == 0 || item->attempts > 0)
+	if (!sq_traced(item->msg.image, &t) || item->put_ms == 0 || item->attempts > 0)
 		return;
 	age_us = sq_item_age_ms(item, sq_worker_now_ms(s->shard->worker)) * UINT64_C(1000);
-	span = traced_item(s, SQ_SPAN_QUEUE, item, from, sq_clock_us() - age_us);
+	span = traced_item(s, SQ_SPAN_QUEUE, &t, item, from, sq_clock_us() - age_us);
 	if (span != NULL)
 		sq_span_record(span);
 }
@@ -51,8 +52,12 @@ sq_traced_taken(struct sq_session *s, const struct sq_item *item, const struct s
 void
 sq_traced_sent(struct sq_session *s, const struct sq_item *item, const struct sq_queue_ref *from)
 {
-	struct sq_span *span = traced_item(s, SQ_SPAN_DELIVER, item, from, sq_clock_us());
+	struct sq_span *span;
+	struct sq_trace t;
 
+	if (!sq_traced(item->msg.image, &t))
+		return;
+	span = traced_item(s, SQ_SPAN_DELIVER, &t, item, from, sq_clock_us());
 	if (span == NULL)
 		return;
 	span->qos = 0;
@@ -66,7 +71,7 @@ sq_traced_sends(struct sq_session *s, struct sq_slot *slot)
 
 	if (slot->traced_us != 0)
 		sq_traced_settled(s, slot, 0, "sent again");
-	if (slot->item.msg.image != NULL && sq_traced(slot->item.msg.image, &t))
+	if (sq_traced(slot->item.msg.image, &t))
 		slot->traced_us = sq_clock_us();
 }
 
@@ -74,9 +79,12 @@ void
 sq_traced_settled(struct sq_session *s, struct sq_slot *slot, uint8_t reason, const char *why)
 {
 	bool again = slot->traced_again || slot->item.attempts > 0;
-	struct sq_span *span = traced_item(s, again ? SQ_SPAN_ATTEMPT : SQ_SPAN_DELIVER,
-	    &slot->item, &slot->from, slot->traced_us);
+	struct sq_span *span = NULL;
+	struct sq_trace t;
 
+	if (sq_traced(slot->item.msg.image, &t))
+		span = traced_item(s, again ? SQ_SPAN_ATTEMPT : SQ_SPAN_DELIVER, &t, &slot->item,
+		    &slot->from, slot->traced_us);
 	slot->traced_us = 0;
 	slot->traced_again = true;
 	if (span == NULL)

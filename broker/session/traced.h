@@ -1,6 +1,6 @@
 /* Spans of what a session does with messages that are sampled: it takes them out of queues ("queue"),
  * and delivers them ("deliver", "attempt"); what its client sends is in broker/publish/traced.h.
- * Asked only while sq_spans_on().  On the session's worker. */
+ * Asked only of those of which sq_traced_maybe().  On the session's worker. */
 #ifndef SQ_BROKER_SESSION_TRACED_H
 #define SQ_BROKER_SESSION_TRACED_H
 

@@ -166,9 +166,8 @@ const struct sq_config_key sq_sidecar_keys[] = {
     KEY("shutdown.timeout", SQ_CFG_DURATION, shutdown_ms, "10s", 0, 600000,
 	"How long SIGTERM waits for publishes to reach a broker."),
     KEY("tracing.sample", SQ_CFG_STRING, trace_sample, NULL, 0, 0,
-	"Publishes of apps get a W3C traceparent unless they have one, and this share of the "
-	"new traces, from 0 to 1, is sampled; unset: 0.01 with a tracing.endpoint, and else "
-	"publishes are not traced."),
+	"Share, from 0 to 1, of the apps' publishes without a W3C traceparent that is sampled and "
+	"gets one; unset: 0.01 with a tracing.endpoint, and else publishes are not traced."),
     KEY("tracing.endpoint", SQ_CFG_STRING, trace_endpoint, NULL, 0, 0,
 	"Collector that gets spans of sampled messages by OTLP over HTTP, as "
 	"http://otel-collector:4318; unset: no spans are recorded."),

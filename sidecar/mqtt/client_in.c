@@ -217,8 +217,8 @@ publish_by_rules(struct sq_client *c, const struct sq_mqtt_packet *p, struct sq_
 	return rc;
 }
 
-/* The same for a message that gets a trace, unless the app gave it one; 'size' is the packet's.  One
- * that is as large as can be gets none. */
+/* The same for a message that gets a trace if it is sampled, unless the app gave it one; 'size' is the
+ * packet's.  One that is as large as can be gets none. */
 static int
 publish_traced(
     struct sq_client *c, const struct sq_mqtt_packet *p, struct sq_lane_publish *out, size_t size)
@@ -230,7 +230,8 @@ publish_traced(
 	struct sq_traced traced;
 	int rc;
 
-	sq_tracer_publish(c->of->tracer, out, size + SQ_TRACER_ADDS <= max, &props, &traced);
+	if (!sq_tracer_publish(c->of->tracer, out, size + SQ_TRACER_ADDS <= max, &props, &traced))
+		return publish_by_rules(c, p, out);
 	rc = publish_by_rules(c, p, out);
 	if (rc == 0)
 		sq_tracer_taken(c->of->tracer, c, sq_client_name(c), out, &traced);

@@ -70,32 +70,44 @@ props_without(struct sq_buf *out, struct sq_bytes from)
 	}
 }
 
-/* Trace Context, "Processing model": one that can't be parsed is replaced, and its tracestate goes. */
-void
-sq_tracer_publish(struct sq_tracer *t, struct sq_lane_publish *m, bool room, struct sq_buf *props,
-    struct sq_traced *out)
+/* Has 'm' point to 'props', made of its own: without a bad trace, and with the new one, if any. */
+static void
+props_change(struct sq_lane_publish *m, enum sq_trace_found found, const struct sq_trace *new,
+    struct sq_buf *props)
 {
-	enum sq_trace_found found;
 	char text[SQ_TRACEPARENT_LEN + 1];
 
-	*out = (struct sq_traced){0};
-	found = sq_trace_find(m->props, &out->trace);
-	out->any = found == SQ_TRACE_GOOD || room;
-	out->made = found != SQ_TRACE_GOOD && room;
-	if (out->made) {
-		sq_trace_new(&t->random, t->share, &out->trace);
-		sq_traceparent_format(&out->trace, text);
-		if (found == SQ_TRACE_BAD)
-			props_without(props, m->props);
-		else
-			sq_buf_append(props, m->props.p, m->props.len);
+	if (found == SQ_TRACE_BAD)
+		props_without(props, m->props);
+	else
+		sq_buf_append(props, m->props.p, m->props.len);
+	if (new != NULL) {
+		sq_traceparent_format(new, text);
 		if (sq_mqtt_user_append(
 			props, sq_bytes_of(SQ_PROP_TRACEPARENT), sq_bytes_of(text)) != SQ_OK)
 			abort(); /* both are short */
-		m->props = (struct sq_bytes){sq_buf_data(props), sq_buf_len(props)};
 	}
-	if (out->any && out->trace.sampled && sq_spans_on())
-		out->began_us = sq_clock_us();
+	m->props = (struct sq_bytes){sq_buf_data(props), sq_buf_len(props)};
+}
+
+/* Trace Context, "Processing model": one that can't be parsed is replaced, and its tracestate goes. */
+bool
+sq_tracer_publish(struct sq_tracer *t, struct sq_lane_publish *m, bool room, struct sq_buf *props,
+    struct sq_traced *out)
+{
+	enum sq_trace_found found = m->props.len == 0 ? SQ_TRACE_NONE
+						      : sq_trace_find(m->props, &out->trace);
+	bool made = found != SQ_TRACE_GOOD && room &&
+	    sq_trace_new(&t->random, t->share, &out->trace);
+	bool sampled = made || (found == SQ_TRACE_GOOD && out->trace.sampled);
+
+	if (!sampled && found != SQ_TRACE_BAD)
+		return false;
+	if (found != SQ_TRACE_GOOD)
+		props_change(m, found, made ? &out->trace : NULL, props);
+	out->made = made;
+	out->began_us = sampled && sq_spans_on() ? sq_clock_us() : 0;
+	return true;
 }
 
 /* --- spans --- */

@@ -181,10 +181,8 @@ sampled(double share, unsigned n)
 	unsigned out = 0;
 
 	sq_trace_seed(&r, 42);
-	for (unsigned i = 0; i < n; i++) {
-		sq_trace_new(&r, sq_trace_share(share), &t);
-		out += t.sampled;
-	}
+	for (unsigned i = 0; i < n; i++)
+		out += sq_trace_new(&r, sq_trace_share(share), &t);
 	return out;
 }
 
@@ -203,13 +201,21 @@ Test(trace, the_last_bits_of_the_id_decide)
 {
 	struct sq_trace_random r;
 	uint64_t share = sq_trace_share(0.3);
+	struct sq_trace t;
 
 	sq_trace_seed(&r, 7);
 	for (unsigned i = 0; i < 10000; i++) {
-		struct sq_trace t;
+		struct sq_trace_random before = r;
+		uint64_t low = sq_trace_draw(&before);
+		bool sampled = sq_trace_new(&r, share, &t);
 
-		sq_trace_new(&r, share, &t);
-		cr_assert_eq(t.sampled, (sq_get64(t.id + 8) & ((UINT64_C(1) << 56) - 1)) < share);
+		cr_assert_eq(sampled, (low & ((UINT64_C(1) << 56) - 1)) < share);
+		if (sampled) {
+			cr_assert(t.sampled);
+			cr_assert_eq(sq_get64(t.id + 8), low);
+		} else {
+			cr_assert_eq(memcmp(&r, &before, sizeof r), 0, "nothing else is drawn");
+		}
 	}
 }
 
@@ -223,8 +229,8 @@ Test(trace, draws_differ_and_are_never_zero)
 	sq_trace_seed(&other, 1);
 	cr_expect_neq(sq_trace_draw(&r), sq_trace_draw(&other));
 	for (unsigned i = 0; i < 10000; i++) {
-		sq_trace_new(&r, 0, &a);
-		sq_trace_new(&r, 0, &b);
+		cr_assert(sq_trace_new(&r, sq_trace_share(1), &a));
+		cr_assert(sq_trace_new(&r, sq_trace_share(1), &b));
 		cr_assert_neq(memcmp(a.id, b.id, SQ_TRACE_ID), 0);
 		cr_assert_neq(memcmp(a.span, b.span, SQ_SPAN_ID), 0);
 		cr_assert_neq(memcmp(a.id, zero, SQ_TRACE_ID), 0);
