@@ -171,6 +171,7 @@ program_http(const struct program *p)
 	    .max_body = c->http_max_body > 0 ? (size_t)c->http_max_body : auto_body,
 	    .max_packet = (uint32_t)c->max_packet,
 	    .rate = c->http_rate,
+	    .events_topic = c->http_events_topic,
 	    .limits = sq_limits_own(&c->limits),
 	    .origins = (const char *const *)c->http_origins.v,
 	    .n_origins = c->http_origins.n,

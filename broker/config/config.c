@@ -11,6 +11,7 @@
 #include "core/log.h"
 #include "core/mem.h"
 #include "net/kube_api/kube_api.h"
+#include "proto/cloudevents/cloudevents.h"
 #include "proto/link/key.h"
 #include "proto/topic/topic.h"
 
@@ -270,6 +271,9 @@ const struct sq_config_key sq_broker_config_keys[] = {
     {"http.cors-origins", SQ_CFG_LIST, AT(http_origins), NULL, 0, 0, NULL,
 	"Origins whose pages may ask the HTTP API (CORS), as https://app.example; * for all; "
 	"unset: none."},
+    {"http.events-topic", SQ_CFG_STRING, AT(http_events_topic), "events/{ce.type}", 0, 0, NULL,
+	"Topic of a CloudEvent that is sent to no topic and says none; {ce.type}, {ce.source} and "
+	"{ce.subject} become the event's."},
     {"session.grace", SQ_CFG_DURATION, AT(grace_ms), "30s", 0, HOUR, NULL,
 	"How long a session waits for its sidecar after a lost link before its will is published.",
 	true},
@@ -370,6 +374,17 @@ config_expiry(const struct sq_broker_config *c, struct sq_buf *err)
 }
 
 static int
+config_events_topic(const struct sq_broker_config *c, struct sq_buf *err)
+{
+	const char *why;
+
+	if (sq_ce_topic_check(c->http_events_topic, &why) == SQ_OK)
+		return SQ_OK;
+	sq_buf_printf(err, "http.events-topic: %s: %s", c->http_events_topic, why);
+	return SQ_EINVAL;
+}
+
+static int
 config_acl(const struct sq_broker_config *c, struct sq_buf *err)
 {
 	struct sq_acl *acl = sq_broker_config_acl(c, err);
@@ -399,6 +414,8 @@ sq_broker_config_load(
 	if (sq_broker_config_identities(c, err) != SQ_OK)
 		return SQ_EINVAL;
 	if (config_expiry(c, err) != SQ_OK)
+		return SQ_EINVAL;
+	if (config_events_topic(c, err) != SQ_OK)
 		return SQ_EINVAL;
 	if (config_acl(c, err) != SQ_OK)
 		return SQ_EINVAL;

@@ -83,6 +83,7 @@ struct sq_broker_config {
 	uint64_t http_max_body; /* 0: by max_packet */
 	uint64_t http_rate;
 	struct sq_strings http_origins;
+	char *http_events_topic;
 	uint64_t grace_ms, recovery_ms, session_expiry_max_ms;
 	uint64_t queue_max_msgs, queue_max_bytes, queue_expiry_ms, queue_expiry_max_ms;
 	uint64_t queue_lonely_ms, metrics_queues;

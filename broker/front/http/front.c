@@ -35,6 +35,7 @@ static sq_http_handler *const handlers[] = {
     [SQ_HTTP_RESOURCE_API] = sq_http_about_api,
     [SQ_HTTP_RESOURCE_OPENAPI] = sq_http_about_openapi,
     [SQ_HTTP_RESOURCE_PUBLISH] = sq_http_publish,
+    [SQ_HTTP_RESOURCE_EVENTS] = sq_http_publish,
 };
 
 /* Begins a request: its id, its start, and the resource as far as there is one. */

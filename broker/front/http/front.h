@@ -21,6 +21,7 @@ struct sq_http_front_cfg {
 	uint32_t max_packet;        /* bytes of a message as an MQTT packet */
 	uint64_t rate;              /* publishes of an identity in a second; 0: any number */
 	struct sq_limits limits;    /* of topics, QoS and features, as clients have them */
+	const char *events_topic;   /* of events that say none: a template (sq_ce_topic()) */
 	const char *const *origins; /* whose pages may ask (CORS); "*": all */
 	size_t n_origins;
 	const struct sq_metrics *metrics;

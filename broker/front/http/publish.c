@@ -12,7 +12,7 @@
 #include "broker/broker.h"
 #include "broker/front/door/pending.h"
 #include "broker/front/http/answer.h"
-#include "broker/front/http/fields.h"
+#include "broker/front/http/events.h"
 #include "broker/front/http/mapping.h"
 #include "broker/port/call.h"
 #include "core/clock.h"
@@ -133,14 +133,11 @@ publish_done(struct sq_call *c)
 /* What is refused before the broker is asked. */
 
 static int
-publish_check_topic(const struct sq_limits *limits, const char *topic, struct sq_http_fault *fault)
+publish_check_topic(
+    const struct sq_limits *limits, struct sq_bytes name, struct sq_http_fault *fault)
 {
-	struct sq_bytes name = sq_bytes_of(topic);
 	const char *why = NULL;
 
-	if (topic == NULL)
-		return sq_http_fault_say(fault, SQ_HTTP_MALFORMED,
-		    "the path has no topic: /v1/publish/{topic}, or ?topic=");
 	if (sq_topic_name_check_levels(name, limits->topic_levels, &why) != SQ_OK)
 		return sq_http_fault_say(fault, SQ_HTTP_INVALID_TOPIC, "%s", why);
 	why = sq_topic_closed(name);
@@ -223,6 +220,26 @@ publish_headers(h2o_req_t *req)
 	return out;
 }
 
+/* Reads the headers, and the event if there is one. */
+static int
+publish_fields(const struct publish *p, h2o_req_t *req, const struct sq_http_route *route,
+    struct sq_http_fields *f, struct sq_http_event *event, struct sq_http_fault *fault)
+{
+	struct sq_http_event_in in = {.headers = publish_headers(req),
+	    .n = req->headers.size,
+	    .body = {(const unsigned char *)req->entity.base, req->entity.len},
+	    .topic = route->topic,
+	    .tmpl = p->request.front->cfg.events_topic,
+	    .now_ms = (int64_t)sq_clock_wall_ms()};
+
+	if (route->topic == NULL && route->resource == SQ_HTTP_RESOURCE_PUBLISH)
+		return sq_http_fault_say(fault, SQ_HTTP_MALFORMED,
+		    "the path has no topic: /v1/publish/{topic}, or ?topic=");
+	if (sq_http_fields_read(in.headers, in.n, in.now_ms, f, fault) != SQ_OK)
+		return SQ_EINVAL;
+	return sq_http_event_read(&in, f, event, fault);
+}
+
 /* Makes the message of 'p', or says what is wrong. */
 static int
 publish_read(struct publish *p, h2o_req_t *req, const struct sq_http_route *route,
@@ -231,19 +248,19 @@ publish_read(struct publish *p, h2o_req_t *req, const struct sq_http_route *rout
 	struct sq_http_front *front = p->request.front;
 	const struct sq_limits *limits = &front->cfg.limits;
 	struct sq_http_fields f = {0};
-	int rc = sq_http_fields_read(
-	    publish_headers(req), req->headers.size, (int64_t)sq_clock_wall_ms(), &f, fault);
+	struct sq_http_event event = {0};
+	int rc = publish_fields(p, req, route, &f, &event, fault);
 
-	if (rc == SQ_OK && (rc = publish_check_topic(limits, route->topic, fault)) == SQ_OK &&
+	if (rc == SQ_OK && (rc = publish_check_topic(limits, event.topic, fault)) == SQ_OK &&
 	    (rc = publish_check_features(limits, &f, fault)) == SQ_OK &&
 	    (rc = publish_space(&f, p->who, p->space, fault)) == SQ_OK) {
-		p->msg = sq_http_fields_message(&f, sq_bytes_of(route->topic),
-		    (struct sq_bytes){(const unsigned char *)req->entity.base, req->entity.len});
+		p->msg = sq_http_fields_message(&f, event.topic, event.payload);
 		p->want.require_match = f.require_match;
 		p->qos = f.qos;
 		rc = publish_check_size(front->cfg.max_packet, &p->msg, fault);
 	}
 	sq_http_fields_fini(&f);
+	sq_http_event_fini(&event);
 	return rc == SQ_OK ? publish_check_rate(front, p->who, fault) : rc;
 }
 

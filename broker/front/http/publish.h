@@ -1,4 +1,4 @@
-/* Publishing: POST and PUT /v1/publish/{topic}. */
+/* Publishing: POST and PUT /v1/publish/{topic}, POST /v1/events. */
 #ifndef SQ_BROKER_FRONT_HTTP_PUBLISH_H
 #define SQ_BROKER_FRONT_HTTP_PUBLISH_H
 

@@ -23,7 +23,8 @@ enum {
 #define SQ_HTTP_RESOURCES(R) \
 	R(API, "api", "/v1", false, SQ_HTTP_GET) \
 	R(OPENAPI, "openapi", "/v1/openapi.json", false, SQ_HTTP_GET) \
-	R(PUBLISH, "publish", "/v1/publish", true, SQ_HTTP_POST | SQ_HTTP_PUT)
+	R(PUBLISH, "publish", "/v1/publish", true, SQ_HTTP_POST | SQ_HTTP_PUT) \
+	R(EVENTS, "events", "/v1/events", false, SQ_HTTP_POST)
 
 #define SQ_HTTP_RESOURCE_ENUM(symbol, name, path, topic, methods) SQ_HTTP_RESOURCE_##symbol,
 enum sq_http_resource { SQ_HTTP_RESOURCES(SQ_HTTP_RESOURCE_ENUM) SQ_HTTP_RESOURCE_COUNT };
