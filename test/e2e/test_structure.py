@@ -20,7 +20,7 @@ def build_folder(env):
 
 
 # The folders that see h2o.
-SPEAK_HTTP = ("web", "broker/front/door", "broker/front/link", "k8s/injector")
+SPEAK_HTTP = ("web", "broker/front/door", "broker/front/http", "broker/front/link", "k8s/injector")
 
 
 def every_command(folder):
