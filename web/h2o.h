@@ -17,6 +17,10 @@ void sq_h2o_context_fini(h2o_context_t *ctx);
  * the thread's own; it turns a few times inside, and the caller destroys it. */
 void sq_h2o_thread_fini(h2o_loop_t *loop);
 
+/* Whether a socket of the loop waits for its callback, as after a write outside of the loop's run: h2o
+ * does not look before it sleeps. */
+bool sq_h2o_pending(const h2o_loop_t *loop);
+
 /* Whether the request names one host, as RFC 9112, section 3.2 has it: h2o takes the last of several
  * headers and hides the others.  Within the handler that has just got the request. */
 bool sq_h2o_one_host(const h2o_req_t *);

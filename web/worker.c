@@ -140,7 +140,7 @@ worker_loop(struct sq_worker *w)
 		worker_now_ms = now;
 		if (now >= w->tick_ms)
 			worker_tick(w, now);
-		if (!worker_due(w))
+		if (!worker_due(w) && !sq_h2o_pending(w->loop))
 			wait = (int32_t)(w->tick_ms - now);
 		atomic_store_explicit(&w->turned_ms, now, memory_order_relaxed);
 		worker_now_ms = 0;
