@@ -20,6 +20,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import chains as chain_kinds  # noqa: E402
 import durable  # noqa: E402
 import generator  # noqa: E402
+import http_api  # noqa: E402
 import measures  # noqa: E402
 import pairs  # noqa: E402
 import table  # noqa: E402
@@ -51,6 +52,8 @@ def parse(argv):
                    help="the programs in DIR beside ours instead, in pairs: --against DIR --help")
     p.add_argument("--view", action="store_true",
                    help="the broker's view with many sessions instead: --view --help")
+    p.add_argument("--http", action="store_true",
+                   help="the HTTP API beside a bare h2o instead: --http --help")
     p.add_argument("--k8s", action="store_true",
                    help="sidecars on the machine's Kubernetes cluster instead, with options of "
                    "its own: --k8s --help")
@@ -336,6 +339,8 @@ def main(argv):
     if "--k8s" in argv:
         import k8s  # wants what the cluster's cases want
         return k8s.main(argv)
+    if "--http" in argv:
+        return http_api.main(argv)
     if "--view" in argv:
         return view.main(argv)
     if any(a.split("=")[0] == "--against" for a in argv):
