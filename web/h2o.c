@@ -136,11 +136,24 @@ h2o_buffer_held(const h2o_buffer_t *b)
 	return b != NULL && b->bytes != NULL ? b->capacity : 0;
 }
 
+/* Makes '*first' that stream, if it is the first one. */
+static void
+h2o_first(uint32_t *first, const h2o_http2_stream_t *stream)
+{
+	if (*first == 0 || stream->stream_id < *first)
+		*first = stream->stream_id;
+}
+
 static void
 h2o_stream_held(const h2o_http2_stream_t *stream, struct sq_h2o_held *held)
 {
 	held->bytes += sizeof *stream + h2o_buffer_held(stream->_req_body) +
 	    stream->req.headers.capacity * sizeof(h2o_header_t);
+	if (stream->state == H2O_HTTP2_STREAM_STATE_SEND_BODY_IS_FINAL)
+		h2o_first(&held->going, stream);
+	if (stream->state == H2O_HTTP2_STREAM_STATE_RECV_HEADERS ||
+	    stream->state == H2O_HTTP2_STREAM_STATE_RECV_BODY)
+		h2o_first(&held->coming, stream);
 	if (stream->state > H2O_HTTP2_STREAM_STATE_SEND_HEADERS)
 		return;
 	held->open += stream->state != H2O_HTTP2_STREAM_STATE_IDLE; /* a PRIORITY may make one */
@@ -159,6 +172,42 @@ sq_h2o_held(h2o_socket_t *sock)
 		if (kh_exist(conn->streams, i))
 			h2o_stream_held(kh_val(conn->streams, i), &held);
 	return held;
+}
+
+/* Puts it among the 'n' that there are, the first ones first. */
+static size_t
+h2o_open_put(struct sq_h2o_open *out, size_t n, size_t max, const h2o_http2_stream_t *stream)
+{
+	size_t at = n;
+
+	while (at > 0 && out[at - 1].stream > stream->stream_id)
+		at--;
+	if (at == max)
+		return n;
+	n = n < max ? n + 1 : max;
+	memmove(out + at + 1, out + at, (n - at - 1) * sizeof *out);
+	out[at] = (struct sq_h2o_open){
+	    stream->stream_id, &stream->req, stream->state == H2O_HTTP2_STREAM_STATE_RECV_BODY};
+	return n;
+}
+
+size_t
+sq_h2o_open(h2o_socket_t *sock, uint32_t after, struct sq_h2o_open *out, size_t max)
+{
+	const h2o_http2_conn_t *conn = sock->data;
+	size_t n = 0;
+
+	for (khiter_t i = 0; i != kh_end(conn->streams); i++) {
+		const h2o_http2_stream_t *s;
+
+		if (!kh_exist(conn->streams, i))
+			continue;
+		s = kh_val(conn->streams, i);
+		if (s->stream_id > after && s->state >= H2O_HTTP2_STREAM_STATE_RECV_BODY &&
+		    s->state <= H2O_HTTP2_STREAM_STATE_SEND_HEADERS)
+			n = h2o_open_put(out, n, max, s);
+	}
+	return n;
 }
 
 uint64_t

@@ -30,12 +30,25 @@ struct sq_h2o_held {
 	unsigned open; /* requests without an answer */
 	size_t body;   /* bytes of their bodies so far */
 	size_t bytes;  /* allocated for requests, bodies, and answers that are not yet taken */
+	/* The first stream whose request has not come whole, and the first one whose complete
+	 * answer has not been taken; 0: there is none. */
+	uint32_t coming, going;
 };
 
 /* Whether h2o has closed the socket, which exists only until TLS's close_notify is written; its
  * connection has ended.  'sock' may be any socket. */
 bool sq_h2o_closing(const h2o_socket_t *sock);
 struct sq_h2o_held sq_h2o_held(h2o_socket_t *sock);
+
+/* A request of an HTTP/2 connection that has no answer, and whose head has come. */
+struct sq_h2o_open {
+	uint32_t stream;
+	const h2o_req_t *req;
+	bool coming; /* its body has not come whole */
+};
+
+/* Sets up to 'max' of those whose stream is above 'after', the first ones first; returns how many. */
+size_t sq_h2o_open(h2o_socket_t *sock, uint32_t after, struct sq_h2o_open *out, size_t max);
 /* The number of streams that h2o has ended by an error so far, of all connections of 'ctx'. */
 uint64_t sq_h2o_stream_errors(const h2o_context_t *ctx);
 /* Sends GOAWAY with ENHANCE_YOUR_CALM and 'text', a literal, and ends the connection when GOAWAY is

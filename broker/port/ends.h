@@ -15,8 +15,13 @@
 	E(X, FLOOD, "flood", "too many frames that carry no work") \
 	E(X, FRAMING, "framing", \
 	    "an HTTP/1.1 request whose length is in doubt, or no request at all") \
-	E(X, IDLE, "idle", "a good token, but neither a link nor a request for link.idle-timeout") \
-	E(X, BODIES, "bodies", "bodies that never end, while memory is short (limits.memory)")
+	E(X, IDLE, "idle", \
+	    "a good token, but neither a link nor a request for link.idle-timeout, or http's") \
+	E(X, BODIES, "bodies", "bodies that never end, while memory is short (limits.memory)") \
+	E(X, SLOW, "slow", \
+	    "a request that does not come whole (http.read-timeout), or an answer that is not " \
+	    "taken " \
+	    "(http.write-timeout)")
 
 #define SQ_END_ENUM(X, symbol, name, text) SQ_END_##symbol,
 enum sq_end { SQ_END_NONE, SQ_ENDS(SQ_END_ENUM, ) SQ_END_COUNT };

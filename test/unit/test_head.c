@@ -1,6 +1,7 @@
 /* broker/front/door/head.h: heads of HTTP/1.1 whose length is in doubt. */
 #include <criterion/criterion.h>
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "broker/front/door/head.h"
@@ -66,4 +67,29 @@ Test(head, what_follows_is_not_looked_at)
 
 	cr_assert_eq(sq_head_scan(text, sizeof text - 1, &used), SQ_HEAD_GOOD);
 	cr_assert_eq(used, 39);
+}
+
+/* What it says while its body comes. */
+Test(head, its_target_and_fields_are_found)
+{
+	static const char head[] =
+	    "\r\nPOST /v1/publish/a?b=c HTTP/1.1\r\nHost: x\r\nx-authorization: no\r\n"
+	    "AUTHORIZATION: \t Bearer a b \t\r\nauthorization: second\r\nempty:\r\n\r\n";
+	size_t used = 0;
+
+	cr_assert_eq(sq_head_scan(head, sizeof head - 1, &used), SQ_HEAD_GOOD);
+	cr_assert(sq_bytes_are(sq_head_target(head, used), "/v1/publish/a?b=c"));
+	cr_assert(sq_bytes_are(sq_head_field(head, used, "authorization"), "Bearer a b"));
+	cr_assert_eq(sq_head_field(head, used, "empty").len, 0);
+	cr_assert_eq(sq_head_field(head, used, "authorizatio").len, 0);
+	cr_assert_eq(sq_head_field(head, used, "none").len, 0);
+	for (size_t n = 0; n < used; n++) { /* of any part of it, nothing is read behind its end */
+		char *part = malloc(n + 1);
+
+		memcpy(part, head, n);
+		(void)sq_head_target(part, n);
+		(void)sq_head_field(part, n, "authorization");
+		free(part);
+	}
+	cr_assert_eq(sq_head_target("GET HTTP/1.1\r\n\r\n", 16).len, 0);
 }

@@ -7,12 +7,16 @@
 
 #include <arpa/inet.h>
 #include <stdlib.h>
+#include <string.h>
+#include <strings.h>
 
 #include "broker/broker.h"
+#include "broker/front/door/ledger.h"
 #include "broker/front/door/conn.h"
 #include "broker/front/door/peer.h"
 #include "broker/front/door/pending.h"
 #include "broker/recent/refusals.h"
+#include "core/base64.h"
 #include "core/clock.h"
 #include "core/log.h"
 #include "core/mem.h"
@@ -30,9 +34,18 @@ struct ask {
 	struct sq_pending_req pending;
 	struct sq_service *service; /* the request's */
 	struct sq_proof proof;
+	bool early; /* of a request that has not come whole */
 };
 
 /* Refusals. */
+
+/* Refuses a request that may be sent again. */
+static void
+ask_turn_away(h2o_req_t *req, struct sq_service *service, enum sq_turned why)
+{
+	h2o_add_header(&req->pool, &req->res.headers, H2O_TOKEN_RETRY_AFTER, NULL, H2O_STRLIT("1"));
+	service->ops->refuse(service, req, why);
+}
 
 static void
 ask_peer(const struct sq_conn *c, char out[ASK_PEER_MAX])
@@ -83,24 +96,65 @@ ask_refuse(
 
 /* Answers. */
 
+/* The basis of the identity may have gone while the answer was on its way. */
+static bool
+ask_good(struct ask *a)
+{
+	struct sq_auth *auth = a->pending.conn->part->door->cfg.auth;
+
+	if (a->auth.reason == SQ_AUTH_NONE && sq_auth_epoch(auth) != a->proof.epoch &&
+	    !sq_auth_holds(auth, a->auth.basis))
+		a->auth.reason = SQ_AUTH_UNKNOWN_KEY;
+	return a->auth.reason == SQ_AUTH_NONE;
+}
+
+/* Continues with the connection, whose request is asked for again when it has come whole. */
+static void
+ask_answered_early(struct ask *a)
+{
+	struct sq_conn *c = a->pending.conn;
+
+	if (ask_good(a))
+		sq_conn_known(c);
+	else
+		sq_toll_spend(&c->input.toll, SQ_TOLL_REFUSED);
+}
+
+/* Whether there is room for one more request of that identity; else the service refuses it. */
+static bool
+ask_admit(const struct sq_conn *c, h2o_req_t *req, struct sq_service *service,
+    const struct sq_identity *who)
+{
+	struct sq_ledger *ledger = c->part->door->ledger;
+
+	if (service->max_identity_running == 0 ||
+	    sq_ledger_running(ledger, who) < service->max_identity_running)
+		return true;
+	ask_turn_away(req, service, SQ_TURNED_IDENTITY_BUSY);
+	return false;
+}
+
+static void
+ask_hand_over(struct sq_conn *c, h2o_req_t *req, struct sq_service *service,
+    const struct sq_identity *who, const struct sq_proof *proof)
+{
+	if (ask_admit(c, req, service, who))
+		service->ops->request(service, c, req, who, proof);
+}
+
 /* Continues with the request after the answer in 'a'. */
 static void
 ask_answered(struct ask *a, h2o_req_t *req)
 {
 	struct sq_conn *c = a->pending.conn;
-	struct sq_auth *auth = c->part->door->cfg.auth;
 
-	/* The basis of the identity may have gone while the answer was on its way. */
-	if (a->auth.reason == SQ_AUTH_NONE && sq_auth_epoch(auth) != a->proof.epoch &&
-	    !sq_auth_holds(auth, a->auth.basis))
-		a->auth.reason = SQ_AUTH_UNKNOWN_KEY;
-	if (a->auth.reason != SQ_AUTH_NONE) {
+	if (!ask_good(a)) {
 		ask_refuse(c, req, a->service, &a->auth);
 		return;
 	}
 	a->proof.basis = a->auth.basis;
 	sq_conn_known(c);
-	a->service->ops->request(a->service, c, req, a->auth.identity, &a->proof);
+	ask_hand_over(c, req, a->service, a->auth.identity, &a->proof);
 }
 
 static void
@@ -120,7 +174,9 @@ ask_run(struct sq_task *t)
 	struct ask *a = SQ_CONTAINER_OF(t, struct ask, task);
 	h2o_req_t *req = sq_pending_request(&a->pending);
 
-	if (req != NULL)
+	if (a->early)
+		ask_answered_early(a);
+	else if (req != NULL)
 		ask_answered(a, req);
 	sq_conn_asked(a->pending.conn, false);
 	ask_end(a);
@@ -138,8 +194,8 @@ ask_done(struct sq_auth_request *r)
 
 /* Questions. */
 
-static struct sq_bytes
-ask_header(const h2o_req_t *req)
+struct sq_bytes
+sq_ask_header(const h2o_req_t *req)
 {
 	ssize_t i = h2o_find_header(&req->headers, H2O_TOKEN_AUTHORIZATION, -1);
 	h2o_iovec_t v = i >= 0 ? req->headers.entries[i].value : h2o_iovec_init(NULL, 0);
@@ -157,9 +213,8 @@ ask_is_holds(const struct sq_conn_hold *h, const struct sq_proof *now)
 	return h->who->expires_s == 0 || (int64_t)(sq_clock_wall_ms() / 1000) < h->who->expires_s;
 }
 
-/* Asks, and keeps the request for an answer that comes later. */
-static void
-ask_judge(struct sq_conn *c, h2o_req_t *req, struct sq_service *service, struct sq_bytes header,
+static struct ask *
+ask_new(const struct sq_conn *c, struct sq_service *service, struct sq_bytes header,
     const struct sq_proof *proof)
 {
 	struct ask *a = sq_xcalloc(1, sizeof *a);
@@ -170,14 +225,79 @@ ask_judge(struct sq_conn *c, h2o_req_t *req, struct sq_service *service, struct 
 	a->auth.done = ask_done;
 	a->service = service;
 	a->proof = *proof;
+	return a;
+}
+
+/* Asks; false: the answer comes later, and the credential is needed no more. */
+static bool
+ask_now(struct ask *a, struct sq_conn *c)
+{
+	if (sq_auth_ask(c->part->door->cfg.auth, &a->auth))
+		return true;
+	sq_conn_asked(c, true); /* it may be answered by now, but ask_run() is not before us */
+	return false;
+}
+
+/* Asks, and keeps the request for an answer that comes later. */
+static void
+ask_judge(struct sq_conn *c, h2o_req_t *req, struct sq_service *service, struct sq_bytes header,
+    const struct sq_proof *proof)
+{
+	struct ask *a = ask_new(c, service, header, proof);
+
 	sq_pending_ask(&a->pending, c, req);
-	if (!sq_auth_ask(c->part->door->cfg.auth, &a->auth)) {
-		sq_conn_asked(
-		    c, true); /* it may be answered by now, but ask_run() is not before us */
+	if (!ask_now(a, c))
 		return;
-	}
 	ask_answered(a, sq_pending_request(&a->pending));
 	ask_end(a);
+}
+
+/* "Bearer TOKEN" of "Basic BASE64(anybody:TOKEN)", which the caller frees; false: it is none. */
+static bool
+ask_basic(struct sq_bytes header, struct sq_buf *out)
+{
+	static const char scheme[] = "Basic ", bearer[] = "Bearer ";
+	const size_t n = sizeof scheme - 1;
+	struct sq_buf pair = {0};
+	const unsigned char *colon = NULL;
+
+	if (header.len <= n || strncasecmp((const char *)header.p, scheme, n) != 0)
+		return false;
+	if (sq_base64_take(&pair, (const char *)header.p + n, header.len - n) == SQ_OK)
+		colon = memchr(sq_buf_data(&pair), ':', sq_buf_len(&pair));
+	if (colon != NULL) {
+		const unsigned char *end = sq_buf_data(&pair) + sq_buf_len(&pair);
+
+		sq_buf_append(out, bearer, sizeof bearer - 1);
+		sq_buf_append(out, colon + 1, (size_t)(end - colon - 1));
+	}
+	sq_buf_wipe(&pair);
+	return colon != NULL;
+}
+
+void
+sq_ask_early(struct sq_conn *c, struct sq_service *service, struct sq_bytes header)
+{
+	struct sq_auth *auth = c->part->door->cfg.auth;
+	struct sq_buf basic = {0};
+	struct sq_proof proof = {0};
+	struct ask *a;
+
+	if (auth == NULL || !sq_auth_asks(auth)) {
+		sq_conn_known(c);
+		return;
+	}
+	if (ask_basic(header, &basic))
+		header = (struct sq_bytes){sq_buf_data(&basic), sq_buf_len(&basic)};
+	proof.epoch = sq_auth_epoch(auth);
+	a = ask_new(c, service, header, &proof);
+	a->early = true;
+	sq_pending_ask(&a->pending, c, NULL);
+	if (ask_now(a, c)) {
+		ask_answered_early(a);
+		ask_end(a);
+	}
+	sq_buf_wipe(&basic);
 }
 
 /* Nobody is asked. */
@@ -187,7 +307,9 @@ ask_nobody(
 {
 	const struct sq_identity *nobody = sq_identity_nobody();
 
-	service->ops->request(service, c, req, nobody, proof);
+	if (service->plain)
+		sq_conn_known(c);
+	ask_hand_over(c, req, service, nobody, proof);
 	sq_identity_unref(&nobody);
 }
 
@@ -196,13 +318,20 @@ sq_ask_start(struct sq_conn *c, h2o_req_t *req, struct sq_service *service)
 {
 	struct sq_auth *auth = c->part->door->cfg.auth;
 	const struct sq_conn_hold *hold = sq_conn_hold_of(c, service);
-	struct sq_bytes header = ask_header(req);
+	struct sq_bytes header = sq_ask_header(req);
 	struct sq_proof proof = {.epoch = auth != NULL ? sq_auth_epoch(auth) : 0};
+	struct sq_buf basic = {0};
 
+	if (service->max_running > 0 && c->running >= service->max_running) {
+		ask_turn_away(req, service, SQ_TURNED_BUSY);
+		return;
+	}
 	if (auth == NULL || !sq_auth_asks(auth)) {
 		ask_nobody(c, req, service, &proof);
 		return;
 	}
+	if (service->plain && ask_basic(header, &basic))
+		header = (struct sq_bytes){sq_buf_data(&basic), sq_buf_len(&basic)};
 	if (header.len > 0)
 		sq_digest(&header, 1, proof.token);
 	if (hold != NULL && (header.len == 0 || ask_is_holds(hold, &proof)))
@@ -211,6 +340,7 @@ sq_ask_start(struct sq_conn *c, h2o_req_t *req, struct sq_service *service)
 		service->ops->refuse(service, req, SQ_TURNED_BUSY);
 	else
 		ask_judge(c, req, service, header, &proof);
+	sq_buf_wipe(&basic);
 }
 
 /* Holds whose proof no longer counts. */

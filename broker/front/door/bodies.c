@@ -76,8 +76,18 @@ static void
 bodies_go_on(struct sq_conn *c)
 {
 	c->bodies.over_ms = 0;
-	if (c->sock->_cb.read == NULL)
-		sq_watch_read(c);
+	sq_watch_again(c);
+}
+
+/* Over HTTP/1.1 a request stays in the input until it is answered. */
+static size_t
+bodies_held(struct sq_conn *c)
+{
+	size_t size = c->sock->input->size;
+
+	if (c->input.protocol == SQ_INPUT_HTTP2)
+		return sq_h2o_held(c->sock).body;
+	return size > SQ_TOLL_HEAD_MAX ? size - SQ_TOLL_HEAD_MAX : 0;
 }
 
 /* Answers that the broker owes are not the connection's fault. */
@@ -102,11 +112,11 @@ sq_bodies_look(struct sq_conn *c)
 	uint64_t now_ms;
 
 	if ((free && b->bytes == 0 && b->over_ms == 0) || c->sock == NULL ||
-	    c->input.protocol != SQ_INPUT_HTTP2 || c->guest.standing < SQ_STANDING_KNOWN ||
+	    c->input.protocol == SQ_INPUT_NEW || c->guest.standing < SQ_STANDING_KNOWN ||
 	    c->kill_at_ms != 0 || sq_h2o_closing(c->sock))
 		return;
 	now_ms = sq_worker_now_ms(c->part->worker);
-	bodies_count(c, free ? 0 : sq_h2o_held(c->sock).body);
+	bodies_count(c, free ? 0 : bodies_held(c));
 	if (b->bytes > bodies_most(c))
 		bodies_wait(c, now_ms);
 	else if (b->over_ms != 0)

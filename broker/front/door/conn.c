@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
+#include "broker/front/door/watch.h"
 #include "core/clock.h"
 #include "web/h2o.h"
 
@@ -41,8 +42,13 @@ sq_conn_move(struct sq_conn *c, uint64_t after_ms)
 void
 sq_conn_kill(struct sq_conn *c)
 {
-	if (c->sock != NULL)
-		shutdown(h2o_socket_get_fd(c->sock), SHUT_RDWR);
+	if (c->sock == NULL)
+		return;
+	shutdown(h2o_socket_get_fd(c->sock), SHUT_RDWR);
+	if (c->bodies.over_ms != 0) { /* h2o finds the end where it reads */
+		c->bodies.over_ms = 0;
+		sq_watch_again(c);
+	}
 }
 
 void
@@ -129,20 +135,75 @@ conn_expire(struct sq_conn *c, uint64_t now_ms)
 		c->close_at_ms = now_ms + CONN_EXPIRED_MS;
 }
 
+/* Notes since when something goes on: the first stream that does it, as all know each other by order;
+ * 0: nothing does. */
+static void
+times_note(uint32_t *stream, uint64_t *since_ms, uint32_t now, uint64_t now_ms)
+{
+	if (*stream != now)
+		*since_ms = now_ms;
+	*stream = now;
+}
+
+/* Over HTTP/1.1 requests are noted when they begin to come (broker/front/door/input.c). */
+static void
+conn_look(struct sq_conn *c, uint64_t now_ms)
+{
+	struct sq_times *t = &c->times;
+	struct sq_h2o_held held;
+
+	if (c->input.protocol == SQ_INPUT_NEW || sq_h2o_closing(c->sock))
+		return;
+	if (c->input.protocol == SQ_INPUT_HTTP1) {
+		times_note(&t->going, &t->going_ms, h2o_socket_is_writing(c->sock), now_ms);
+		return;
+	}
+	held = sq_h2o_held(c->sock);
+	times_note(&t->coming, &t->coming_ms, held.coming, now_ms);
+	times_note(&t->going, &t->going_ms, held.going, now_ms);
+}
+
+static bool
+conn_slow(const struct sq_conn *c, uint64_t now_ms)
+{
+	const struct sq_door_cfg *cfg = &c->part->door->cfg;
+	const struct sq_times *t = &c->times;
+
+	return (t->coming != 0 && now_ms - t->coming_ms >= cfg->read_ms) ||
+	    (t->going != 0 && now_ms - t->going_ms >= cfg->write_ms);
+}
+
+/* Whether it does nothing for which there is another time.  Over HTTP/2 h2o's own idle time comes
+ * first. */
+static bool
+conn_idle(const struct sq_conn *c, uint64_t now_ms)
+{
+	const struct sq_service *last = c->times.last;
+	bool plain = last == NULL || last->plain,
+	     moves = c->times.coming != 0 || c->times.going != 0;
+	uint64_t idle_ms = last != NULL && last->idle_ms > 0 ? last->idle_ms
+							     : c->part->door->cfg.idle_ms;
+
+	return c->running == 0 && !(plain && moves) &&
+	    now_ms - c->active_ms >= idle_ms + CONN_LINGER_MS;
+}
+
 /* Whether it has had the time that there is for its standing; else why not. */
 static enum sq_end
-conn_overdue(const struct sq_conn *c, uint64_t now_ms)
+conn_overdue(struct sq_conn *c, uint64_t now_ms)
 {
-	uint64_t idle_ms = c->part->door->cfg.idle_ms + CONN_LINGER_MS; /* h2o's comes first */
-
+	if (c->guest.standing < SQ_STANDING_HELD && c->sock != NULL) {
+		conn_look(c, now_ms);
+		if (conn_slow(c, now_ms))
+			return SQ_END_SLOW;
+	}
 	switch (c->guest.standing) {
 	case SQ_STANDING_STRANGER:
 		return now_ms - c->guest.began_ms >= CONN_STRANGER_MS ? SQ_END_TIME : SQ_END_NONE;
 	case SQ_STANDING_ASKED:
 		return now_ms - c->guest.began_ms >= CONN_ASKED_MS ? SQ_END_TIME : SQ_END_NONE;
 	case SQ_STANDING_KNOWN:
-		return c->running == 0 && now_ms - c->active_ms >= idle_ms ? SQ_END_IDLE
-									   : SQ_END_NONE;
+		return conn_idle(c, now_ms) ? SQ_END_IDLE : SQ_END_NONE;
 	case SQ_STANDING_HELD:
 	default:
 		return SQ_END_NONE;
@@ -152,9 +213,11 @@ conn_overdue(const struct sq_conn *c, uint64_t now_ms)
 enum sq_conn_age
 sq_conn_age(struct sq_conn *c, uint64_t now_ms, enum sq_end *why)
 {
-	*why = conn_overdue(c, now_ms);
 	if (c->kill_at_ms != 0)
 		return now_ms >= c->kill_at_ms ? SQ_CONN_KILL : SQ_CONN_KEEP;
+	*why = conn_overdue(c, now_ms);
+	if (*why == SQ_END_IDLE && c->input.protocol == SQ_INPUT_HTTP1)
+		return SQ_CONN_KILL; /* the usual end of one that is kept alive */
 	if (*why != SQ_END_NONE)
 		return SQ_CONN_END;
 	if (conn_expired(c))

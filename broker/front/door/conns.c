@@ -149,19 +149,27 @@ conns_age(struct sq_conn *c, uint64_t now_ms)
 		c->hold->service->ops->ended(c->hold);
 }
 
+/* The gauges are the sum of all doors'. */
+static void
+conns_count_strangers(const struct sq_door_part *p)
+{
+	struct sq_strangers_counts *seen = &p->door->seen;
+	struct sq_strangers_counts now = sq_strangers_count(p->door->strangers);
+
+	sq_door_count(p, SQ_M_STRANGERS, (int64_t)now.strangers - (int64_t)seen->strangers);
+	sq_door_count(p, SQ_M_STRANGER_BYTES, (int64_t)now.bytes - (int64_t)seen->bytes);
+	*seen = now;
+}
+
 /* Logs ended connections at most once a second, and counts strangers. */
 static void
 conns_say(struct sq_door_part *p)
 {
-	struct sq_strangers_counts n;
 	char line[CONNS_LINE];
 	int len = 0;
 
-	if (sq_worker_index(p->worker) == 0) {
-		n = sq_strangers_count(p->door->strangers);
-		sq_metric_set(p->door->cfg.metrics, SQ_M_STRANGERS, (int64_t)n.strangers);
-		sq_metric_set(p->door->cfg.metrics, SQ_M_STRANGER_BYTES, (int64_t)n.bytes);
-	}
+	if (sq_worker_index(p->worker) == 0)
+		conns_count_strangers(p);
 	if (p->ended.n == 0)
 		return;
 	for (enum sq_end i = SQ_END_NONE + 1; i < SQ_END_COUNT; i++)

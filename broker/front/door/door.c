@@ -6,11 +6,13 @@
 #include <string.h>
 #include <time.h>
 
+#include "broker/front/door/ledger.h"
 #include "broker/front/door/ask.h"
 #include "broker/front/door/conn.h"
 #include "broker/front/door/conns.h"
 #include "broker/front/door/input.h"
 #include "broker/front/door/peer.h"
+#include "broker/front/door/pick.h"
 #include "core/clock.h"
 #include "core/log.h"
 #include "core/mem.h"
@@ -23,6 +25,8 @@ enum {
 	DOOR_POLL_MS = 5,
 	DOOR_FILES_MS = 1000, /* between two looks at the certificate */
 	DOOR_STRANGER_BODY = 64 << 10,
+	DOOR_TIME_MS = 70000, /* for a request to come, and for an answer to be taken */
+	DOOR_SLACK_MS = 10000,
 	DOOR_STRANGER_TOTAL = 16 << 20,
 };
 
@@ -46,42 +50,31 @@ door_command(struct sq_door *d, void (*run)(void *part))
 		sq_worker_tell(d->parts[i].worker, run, &d->parts[i]);
 }
 
-static bool
-service_takes(const struct sq_service *service, h2o_iovec_t path)
-{
-	for (const char *const *at = service->ops->paths; *at != NULL; at++) {
-		size_t n = strlen(*at);
-
-		if (path.len >= n && memcmp(path.base, *at, n) == 0)
-			return true;
-	}
-	return false;
-}
-
-/* The first service that takes the request's path, else the last one. */
-static struct sq_service *
-door_service(const struct sq_door *d, const h2o_req_t *req)
-{
-	struct sq_service *const *at = d->cfg.services;
-
-	while (at[1] != NULL && !service_takes(*at, req->input.path))
-		at++;
-	return *at;
-}
-
 /* Every request that h2o has taken in whole comes here. */
 static int
 door_on_req(h2o_handler_t *self, h2o_req_t *req)
 {
 	(void)self;
 	struct sq_conn *c = sq_conn_of(req);
-	struct sq_service *service = door_service(c->part->door, req);
+	struct sq_service *service = sq_pick_service(&c->part->door->cfg,
+	    (struct sq_bytes){(const unsigned char *)req->input.path.base, req->input.path.len});
 
 	c->active_ms = sq_worker_now_ms(c->part->worker);
+	c->times.last = service;
 	sq_input_request(c, req);
 	if (service->ops->greet == NULL || !service->ops->greet(service, c, req))
 		sq_ask_start(c, req, service);
 	return 0;
+}
+
+/* Widens the bounds of h2o to those of a service. */
+static void
+door_fit(h2o_globalconf_t *conf, const struct sq_service *service)
+{
+	if (service->body_max > conf->max_request_entity_size)
+		conf->max_request_entity_size = service->body_max;
+	if (service->idle_ms > conf->http2.idle_timeout)
+		conf->http2.idle_timeout = service->idle_ms;
 }
 
 static void
@@ -93,11 +86,14 @@ door_configure(struct sq_door *d)
 	h2o_config_init(conf);
 	conf->server_name = h2o_iovec_init(H2O_STRLIT(""));
 	conf->max_request_entity_size = 0;
-	for (struct sq_service *const *at = d->cfg.services; *at != NULL; at++)
-		if ((*at)->body_max > conf->max_request_entity_size)
-			conf->max_request_entity_size = (*at)->body_max;
 	/* Does not count while a request is open, as it always is with a hold. */
 	conf->http2.idle_timeout = d->cfg.idle_ms;
+	for (struct sq_service *const *at = d->cfg.services; *at != NULL; at++) {
+		door_fit(conf, *at);
+		d->plain |= (*at)->plain;
+	}
+	if (d->plain) /* ours come first (conn.c): h2o's begins with the wait for a request */
+		conf->http1.req_timeout = conf->http2.idle_timeout + d->cfg.read_ms + DOOR_SLACK_MS;
 	conf->http1.upgrade_to_http2 = 0; /* not by Upgrade; see sq_input_start() */
 	host = h2o_config_register_host(conf, h2o_iovec_init(H2O_STRLIT("default")), 65535);
 	host->http2.reprioritize_blocking_assets = 0;
@@ -334,6 +330,7 @@ door_free(struct sq_front *base)
 	for (struct sq_service *const *at = d->cfg.services; *at != NULL; at++)
 		(*at)->ops->free(*at);
 	sq_strangers_free(&d->strangers);
+	sq_ledger_free(&d->ledger);
 	sq_listen_close(&d->listen);
 	h2o_config_dispose(&d->conf);
 	free(d->parts);
@@ -364,6 +361,11 @@ sq_door_open(const struct sq_door_cfg *cfg, struct sq_buf *err)
 		d->cfg.unauthenticated_body = DOOR_STRANGER_BODY;
 	if (d->cfg.unauthenticated_total == 0)
 		d->cfg.unauthenticated_total = DOOR_STRANGER_TOTAL;
+	if (d->cfg.read_ms == 0)
+		d->cfg.read_ms = DOOR_TIME_MS;
+	if (d->cfg.write_ms == 0)
+		d->cfg.write_ms = DOOR_TIME_MS;
+	d->ledger = sq_ledger_new();
 	d->strangers = sq_strangers_new(&(struct sq_strangers_cfg){.workers = d->n_parts,
 	    .max = cfg->max_connections,
 	    .per_address = cfg->strangers_per_address,

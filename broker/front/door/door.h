@@ -26,8 +26,10 @@ struct sq_door_cfg {
 	struct sq_auth *auth; /* authentication; outlives the door; NULL: none */
 	struct sq_crew *crew; /* outlives the door */
 	uint64_t idle_ms;     /* a connection without an open request is closed */
-	uint64_t max_age_ms;  /* then the peer is asked to move; 0: never */
-	uint64_t move_ms;     /* and so much later closed */
+	uint64_t read_ms; /* and one without a hold, whose request takes so long to come; 0: 70 s */
+	uint64_t write_ms;   /* or whose peer takes so long for a complete answer; 0: 70 s */
+	uint64_t max_age_ms; /* then the peer is asked to move; 0: never */
+	uint64_t move_ms;    /* and so much later closed */
 	unsigned max_connections;
 	/* Of connections without a hold or a good token: */
 	size_t unauthenticated_body;    /* bytes of a body; 0: 64 KiB */

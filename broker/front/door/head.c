@@ -64,3 +64,44 @@ sq_head_scan(const char *p, size_t len, size_t *used)
 	*used = (size_t)(at - p);
 	return lengths > 1 || folds > 0 ? SQ_HEAD_BAD : SQ_HEAD_GOOD;
 }
+
+struct sq_bytes
+sq_head_target(const char *p, size_t len)
+{
+	const char *at = p, *end = p + len, *first, *last;
+	struct line line = {p, 0};
+
+	if (!line_next(&at, end, &line) || (line.len == 0 && !line_next(&at, end, &line)) ||
+	    line.len == 0)
+		return (struct sq_bytes){0};
+	first = memchr(line.p, ' ', line.len);
+	last = memrchr(line.p, ' ', line.len);
+	if (first == last)
+		return (struct sq_bytes){0};
+	return (struct sq_bytes){(const unsigned char *)first + 1, (size_t)(last - first - 1)};
+}
+
+/* The part of a field's line behind its name, without spaces around. */
+static struct sq_bytes
+line_value(const struct line *l, size_t name_len)
+{
+	const char *p = l->p + name_len + 1, *end = l->p + l->len;
+
+	while (p < end && (*p == ' ' || *p == '\t'))
+		p++;
+	while (p < end && (end[-1] == ' ' || end[-1] == '\t'))
+		end--;
+	return (struct sq_bytes){(const unsigned char *)p, (size_t)(end - p)};
+}
+
+struct sq_bytes
+sq_head_field(const char *p, size_t len, const char *name)
+{
+	const char *at = p, *end = p + len;
+	struct line line;
+
+	while (line_next(&at, end, &line))
+		if (line_names(&line, name))
+			return line_value(&line, strlen(name));
+	return (struct sq_bytes){0};
+}

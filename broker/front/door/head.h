@@ -1,6 +1,7 @@
 /* Check of the head of an HTTP/1.1 request, before h2o parses it. h2o accepts the first of two
  * Content-Length, and prefers Transfer-Encoding to one, which would let a request hide in another's
- * body (RFC 9112, 6.3 and 11.2).  Pure.
+ * body (RFC 9112, 6.3 and 11.2).  And what the head says, while the body comes, before h2o hands the
+ * request over.  Pure.
  *
  * The end of a head is the same as in h2o's parser: lines end in LF or CR LF, and one empty line
  * may come before the first. */
@@ -8,6 +9,8 @@
 #define SQ_BROKER_FRONT_DOOR_HEAD_H
 
 #include <stddef.h>
+
+#include "core/msg.h"
 
 enum sq_head {
 	SQ_HEAD_MORE, /* the head is not complete */
@@ -18,5 +21,10 @@ enum sq_head {
 
 /* Checks the head at the beginning of 'p'; '*used': the bytes of a complete one. */
 enum sq_head sq_head_scan(const char *p, size_t len, size_t *used);
+/* The target of a complete head, also after h2o has parsed it; empty: there is none. */
+struct sq_bytes sq_head_target(const char *p, size_t len);
+/* The value of its first field of that name, in lower case, without spaces around; empty: there is
+ * none. */
+struct sq_bytes sq_head_field(const char *p, size_t len, const char *name);
 
 #endif

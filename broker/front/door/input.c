@@ -5,9 +5,11 @@
 #include <h2o/http2.h>
 #include <string.h>
 
+#include "broker/front/door/ask.h"
 #include "broker/front/door/bodies.h"
 #include "broker/front/door/conn.h"
 #include "broker/front/door/head.h"
+#include "broker/front/door/pick.h"
 #include "broker/front/door/watch.h"
 #include "web/h2o.h"
 
@@ -80,6 +82,10 @@ input_take(struct sq_conn *c)
 {
 	if (c->sock->input->size == 0)
 		return true;
+	if (c->input.protocol == SQ_INPUT_HTTP1 && c->times.coming == 0) {
+		c->times.coming = 1;
+		c->times.coming_ms = sq_worker_now_ms(c->part->worker);
+	}
 	return c->input.protocol == SQ_INPUT_HTTP2 ? input_take_frames(c) : input_take_head(c);
 }
 
@@ -98,6 +104,90 @@ input_held(const struct sq_conn *c)
 	return held;
 }
 
+/* A request of a stranger whose head has come. */
+struct head {
+	struct sq_service *service;
+	struct sq_bytes credential;
+	uint32_t stream; /* over HTTP/1.1: 1 */
+	bool coming;     /* its body */
+};
+
+/* Over HTTP/1.1 h2o keeps the head in the input until the request is answered. */
+static size_t
+heads_of_http1(const struct sq_conn *c, struct head *out)
+{
+	const h2o_buffer_t *b = c->sock->input;
+	size_t len = c->input.head;
+
+	if (len == 0 || c->times.coming == 0 || b->size < len)
+		return 0;
+	*out = (struct head){sq_pick_service(&c->part->door->cfg, sq_head_target(b->bytes, len)),
+	    sq_head_field(b->bytes, len, "authorization"), 1, true};
+	return 1;
+}
+
+static size_t
+heads_of_http2(const struct sq_conn *c, struct head out[INPUT_STRANGER_REQUESTS])
+{
+	struct sq_h2o_open open[INPUT_STRANGER_REQUESTS];
+	size_t n = sq_h2o_open(c->sock, 0, open, INPUT_STRANGER_REQUESTS);
+
+	for (size_t i = 0; i < n; i++) {
+		h2o_iovec_t path = open[i].req->input.path;
+
+		out[i] = (struct head){
+		    sq_pick_service(&c->part->door->cfg,
+			(struct sq_bytes){(const unsigned char *)path.base, path.len}),
+		    sq_ask_header(open[i].req), open[i].stream, open[i].coming};
+	}
+	return n;
+}
+
+static size_t
+input_heads(const struct sq_conn *c, struct head out[INPUT_STRANGER_REQUESTS])
+{
+	return c->input.protocol == SQ_INPUT_HTTP2 ? heads_of_http2(c, out)
+						   : heads_of_http1(c, out);
+}
+
+/* Has the credential of a plain service's request judged while its body comes, once for each
+ * request, so that its sender is no stranger meanwhile. */
+static void
+input_judge_heads(struct sq_conn *c)
+{
+	struct head heads[INPUT_STRANGER_REQUESTS];
+	size_t n;
+
+	if (c->guest.standing != SQ_STANDING_STRANGER || c->kill_at_ms != 0 ||
+	    sq_h2o_closing(c->sock))
+		return;
+	n = input_heads(c, heads);
+	for (size_t i = 0; i < n; i++) {
+		if (!heads[i].coming || !heads[i].service->plain ||
+		    heads[i].stream <= c->input.judged)
+			continue;
+		c->input.judged = heads[i].stream;
+		sq_ask_early(c, heads[i].service, heads[i].credential);
+	}
+}
+
+/* How many bytes of bodies a stranger may have: those of a plain service are bounded by the total of
+ * all strangers. */
+static size_t
+input_most(const struct sq_conn *c, bool stranger)
+{
+	const struct sq_door *d = c->part->door;
+	struct head heads[INPUT_STRANGER_REQUESTS];
+	size_t n = stranger ? input_heads(c, heads) : 0, most = d->cfg.unauthenticated_body;
+
+	if (!stranger)
+		return d->conf.max_request_entity_size;
+	for (size_t i = 0; i < n; i++)
+		if (heads[i].service->plain && heads[i].service->body_max > most)
+			most = heads[i].service->body_max;
+	return most;
+}
+
 void
 sq_input_account(struct sq_conn *c)
 {
@@ -111,11 +201,10 @@ sq_input_account(struct sq_conn *c)
 	held = input_held(c);
 	if (stranger && held.open > INPUT_STRANGER_REQUESTS)
 		sq_conn_end(c, SQ_END_REQUESTS);
-	else if (held.body >
-	    (stranger ? f->cfg.unauthenticated_body : f->conf.max_request_entity_size))
+	else if (held.body > f->cfg.unauthenticated_body && held.body > input_most(c, stranger))
 		sq_conn_end(c, SQ_END_BODY);
-	else
-		sq_strangers_hold(f->strangers, &c->guest, held.bytes);
+	else if (!sq_strangers_hold(f->strangers, &c->guest, held.bytes))
+		sq_conn_end(c, SQ_END_MEMORY); /* before more of it comes */
 }
 
 /* A turn. */
@@ -145,16 +234,30 @@ input_pass(struct sq_conn *c, h2o_socket_t *sock, const char *err)
 	p->stream_errors = errors;
 }
 
+/* Over HTTP/1.1 much may come in one piece, and is a whole request at once: whether its sender may
+ * have it is found out before. */
+static bool
+input_stays(struct sq_conn *c)
+{
+	if (c->input.protocol != SQ_INPUT_HTTP1 ||
+	    c->sock->input->size <= c->part->door->cfg.unauthenticated_body)
+		return true;
+	input_judge_heads(c);
+	sq_input_account(c);
+	return c->kill_at_ms == 0;
+}
+
 static void
 input_on_read(h2o_socket_t *sock, const char *err)
 {
 	struct sq_conn *c = sock->on_close.data;
 
-	if (err == NULL && !input_take(c))
+	if (err == NULL && (!input_take(c) || !input_stays(c)))
 		return;
 	input_pass(c, sock, err);
 	if (c->sock != NULL) {
 		sq_watch_conn(c);
+		input_judge_heads(c);
 		sq_input_account(c);
 		sq_bodies_look(c);
 	}
@@ -175,9 +278,11 @@ sq_input_request(struct sq_conn *c, h2o_req_t *req)
 	/* The next request is to pass by us, too: h2o begins with what it has already. */
 	if (req->entity.base != NULL)
 		used = (size_t)(req->entity.base + req->entity.len - b->bytes);
-	if (b->size > used)
+	if (b->size > used || c->close_at_ms != 0)
 		req->http1_is_persistent = 0;
 	c->input.head = 0;
+	c->input.judged = 0;
+	c->times.coming = c->times.going = 0;
 }
 
 /* The begin. */

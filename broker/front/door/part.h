@@ -22,6 +22,8 @@
 #include "web/slot.h"
 #include "web/worker.h"
 
+struct sq_ledger;
+
 /* Of a connection; starts zeroed. */
 struct sq_bodies {
 	size_t bytes;     /* counted in the door's total */
@@ -38,6 +40,15 @@ struct sq_input {
 	bool preface;          /* HTTP/2: the preface has come */
 	bool turning;          /* h2o's callback runs */
 	size_t head;           /* HTTP/1.1: bytes of the request's head; 0: incomplete */
+	uint32_t judged;       /* the last stream whose credential was, at its head; HTTP/1.1: 1 */
+};
+
+/* Times of a connection without a hold: of the first request that comes, and of the first complete
+ * answer that is not taken.  By stream; over HTTP/1.1 it is stream 1. */
+struct sq_times {
+	uint32_t coming, going;        /* 0: there is none */
+	uint64_t coming_ms, going_ms;  /* since when */
+	const struct sq_service *last; /* of the last request; NULL: there was none */
 };
 
 /* Of a worker: checks of the basis of holds' identities. */
@@ -81,7 +92,10 @@ struct sq_door {
 	struct sq_door_part *parts; /* one per worker */
 	unsigned n_parts;
 	bool serving; /* its slots are open */
+	bool plain;   /* one of its services is: HTTP/1.1 is welcome */
 	struct sq_strangers *strangers;
+	struct sq_strangers_counts seen; /* of them, in the metrics; the first worker's */
+	struct sq_ledger *ledger;
 	atomic_uint conns;
 	atomic_size_t bodies; /* bytes of good connections, while memory is short */
 	atomic_bool draining;
@@ -97,6 +111,7 @@ struct sq_conn {
 	struct sq_guest guest;
 	struct sq_input input;
 	struct sq_bodies bodies;
+	struct sq_times times;
 	unsigned running;     /* requests with the broker, questions with broker/auth */
 	unsigned asked;       /* the questions, while the connection was not known */
 	uint64_t active_ms;   /* of the last request, answer, or end of a hold */

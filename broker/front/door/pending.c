@@ -3,6 +3,7 @@
 
 #include <assert.h>
 
+#include "broker/front/door/ledger.h"
 #include "broker/front/door/bodies.h"
 #include "broker/front/door/conn.h"
 #include "broker/front/door/watch.h"
@@ -39,8 +40,12 @@ pending_start(struct sq_pending_req *p, struct sq_conn *c, h2o_req_t *req, bool 
 {
 	p->conn = c;
 	p->work = work;
-	p->guard = h2o_mem_alloc_shared(&req->pool, sizeof *p->guard, guard_dispose);
-	*p->guard = (struct sq_pending_guard){p, req};
+	p->entry = NULL;
+	p->guard = NULL;
+	if (req != NULL) {
+		p->guard = h2o_mem_alloc_shared(&req->pool, sizeof *p->guard, guard_dispose);
+		*p->guard = (struct sq_pending_guard){p, req};
+	}
 	c->running++;
 	pending_count(p, 1);
 }
@@ -49,8 +54,9 @@ void
 sq_pending_begin(
     struct sq_pending_req *p, struct sq_conn *c, h2o_req_t *req, const struct sq_identity *who)
 {
-	(void)who;
 	pending_start(p, c, req, true);
+	if (who != NULL)
+		p->entry = sq_ledger_enter(c->part->door->ledger, who);
 }
 
 void
@@ -78,6 +84,7 @@ sq_pending_end(struct sq_pending_req *p)
 
 	assert(p->guard == NULL && c->running > 0);
 	pending_count(p, -1);
+	sq_ledger_leave(c->part->door->ledger, &p->entry);
 	c->running--;
 	c->active_ms = sq_worker_now_ms(c->part->worker);
 	sq_watch_conn(c);

@@ -11,11 +11,13 @@
 
 #include "broker/front/door/service.h"
 
+struct sq_ledger_entry;
 struct sq_pending_guard;
 
 struct sq_pending_req {
 	struct sq_conn *conn;
 	struct sq_pending_guard *guard; /* in the request's pool; NULL once that is gone */
+	struct sq_ledger_entry *entry;  /* of whom it counts; NULL: of nobody */
 	bool work;                      /* the broker's: the door is not idle */
 };
 
@@ -23,7 +25,8 @@ struct sq_pending_req {
  * 'who' (NULL: for nobody), and the door is not idle. */
 void sq_pending_begin(
     struct sq_pending_req *, struct sq_conn *, h2o_req_t *, const struct sq_identity *who);
-/* The door's own: begins a question of who asks, which counts in its connection's running ones. */
+/* The door's own: begins a question of who asks, which counts in its connection's running ones;
+ * 'req' NULL: before the request has come whole. */
 void sq_pending_ask(struct sq_pending_req *, struct sq_conn *, h2o_req_t *);
 /* The request, to be answered now; NULL: it is gone, and the answer is dropped.  Once; the request
  * is tied no more. */

@@ -77,6 +77,15 @@ struct sq_service {
 	 * h2o resets an HTTP/2 stream above it without a status, so a service answers 413 to what is
 	 * above a limit of its own that is somewhat lower. */
 	size_t body_max;
+	/* Its requests stand alone, over HTTP/1.1 too: no hold comes of them.  The first good one of
+	 * a connection, judged at its head while its body comes, makes the connection known; until
+	 * then its body may be as large as any, while those of all strangers keep to their total.
+	 * Basic credentials are taken with a token as password. */
+	bool plain;
+	/* Of a plain service; 0: the door's.  A connection that waits for so long is closed. */
+	uint64_t idle_ms;
+	unsigned max_running;          /* pending requests of a connection; 0: any number */
+	unsigned max_identity_running; /* and of an identity, over all connections; 0: any number */
 };
 
 /* Holds: a service's endless response over a connection, one at a time, as a link's.  A connection

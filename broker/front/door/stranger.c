@@ -346,11 +346,13 @@ sq_strangers_stand(struct sq_strangers *s, struct sq_guest *g, enum sq_standing 
 	pthread_mutex_unlock(&s->lock);
 }
 
-void
+bool
 sq_strangers_hold(struct sq_strangers *s, struct sq_guest *g, size_t bytes)
 {
+	bool stays;
+
 	if (g->standing >= COUNTED)
-		return;
+		return true;
 	pthread_mutex_lock(&s->lock);
 	if (g->leaving == SQ_END_NONE && g->bytes != bytes)
 		guest_size(s, g, bytes);
@@ -361,7 +363,9 @@ sq_strangers_hold(struct sq_strangers *s, struct sq_guest *g, size_t bytes)
 			most = guest_biggest_of(s, SQ_STANDING_ASKED);
 		guest_leave(s, most, SQ_END_MEMORY);
 	}
+	stays = g->leaving != SQ_END_MEMORY;
 	pthread_mutex_unlock(&s->lock);
+	return stays;
 }
 
 struct sq_guest *

@@ -71,8 +71,9 @@ enum sq_end sq_strangers_enter(struct sq_strangers *, struct sq_guest *, unsigne
     const unsigned char address[SQ_STRANGER_ADDRESS_SIZE], uint64_t now_ms);
 void sq_strangers_leave(struct sq_strangers *, struct sq_guest *);
 void sq_strangers_stand(struct sq_strangers *, struct sq_guest *, enum sq_standing);
-/* Sets the bytes that the guest holds; for strangers and asked ones only. */
-void sq_strangers_hold(struct sq_strangers *, struct sq_guest *, size_t bytes);
+/* Sets the bytes that the guest holds; for strangers and asked ones only.  False: it must leave
+ * itself, for SQ_END_MEMORY, which its owner may see to at once. */
+bool sq_strangers_hold(struct sq_strangers *, struct sq_guest *, size_t bytes);
 /* The next guest of 'worker' that must leave, once for each, with the reason; NULL: no more. */
 struct sq_guest *sq_strangers_leaving(struct sq_strangers *, unsigned worker, enum sq_end *why);
 struct sq_strangers_counts sq_strangers_count(struct sq_strangers *);

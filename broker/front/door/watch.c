@@ -21,9 +21,16 @@ sq_watch_conn(struct sq_conn *c)
 	sock->_cb.read = in->on_read;
 }
 
+/* Over HTTP/1.1 h2o reads by itself once the request that it has is answered, and taken out of the
+ * input. */
 void
-sq_watch_read(struct sq_conn *c)
+sq_watch_again(struct sq_conn *c)
 {
+	bool reads = c->input.protocol == SQ_INPUT_HTTP2 || c->times.coming != 0 ||
+	    c->sock->input->size == 0;
+
+	if (c->sock->_cb.read != NULL || !reads)
+		return;
 	h2o_socket_read_start(c->sock, c->input.next);
 	sq_watch_conn(c);
 }

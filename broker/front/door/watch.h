@@ -9,7 +9,7 @@
 /* Puts the connection's callback back, if h2o has set its own.  Called after each step for which
  * h2o may have stopped reading; the rest is done at the end of each turn (sq_inputs_turn()). */
 void sq_watch_conn(struct sq_conn *);
-/* Resumes reading from a connection that the door, not h2o, has stopped. */
-void sq_watch_read(struct sq_conn *);
+/* Resumes reading from a connection if it was the door, not h2o, that has stopped it. */
+void sq_watch_again(struct sq_conn *);
 
 #endif
