@@ -50,7 +50,7 @@
 #include "web/worker.h"
 
 enum {
-	FRONTS = 1,
+	FRONTS = 2,
 	PAGES = 3,      /* folders whose pages at the admin endpoint are for who may */
 	LIVE_MS = 5000, /* a loop that has not turned for so long is stuck */
 	DRAIN_POLL_MS = 20,
@@ -170,6 +170,9 @@ program_http(const struct program *p)
 	return sq_http_front_open(&(struct sq_http_front_cfg){
 	    .max_body = c->http_max_body > 0 ? (size_t)c->http_max_body : auto_body,
 	    .max_packet = (uint32_t)c->max_packet,
+	    .idle_ms = c->http_idle_ms,
+	    .max_requests = (unsigned)c->http_max_requests,
+	    .max_identity = (unsigned)c->http_max_identity,
 	    .rate = c->http_rate,
 	    .events_topic = c->http_events_topic,
 	    .limits = sq_limits_own(&c->limits),
@@ -179,18 +182,22 @@ program_http(const struct program *p)
 	});
 }
 
-/* The door at listen.address, with its services. */
-static struct sq_front *
-program_open_door(struct program *p, struct sq_buf *err)
+/* A door without services yet. */
+static struct sq_door_cfg
+program_door(const struct program *p, const char *key, const char *listen)
 {
 	const struct sq_broker_config *c = &p->config;
-	struct sq_door_cfg cfg = {
-	    .listen = c->listen,
+
+	return (struct sq_door_cfg){
+	    .listen = listen,
+	    .key = key,
 	    .cert_file = c->tls ? c->tls_cert : NULL,
 	    .key_file = c->tls_key,
 	    .auth = p->auth,
 	    .crew = p->crew,
 	    .idle_ms = c->link_idle_ms,
+	    .read_ms = c->http_read_ms,
+	    .write_ms = c->http_write_ms,
 	    .max_age_ms = c->link_max_age_ms,
 	    .move_ms = c->drain_ms > 0 ? c->drain_ms : 1,
 	    .max_connections = (unsigned)c->max_connections,
@@ -198,26 +205,28 @@ program_open_door(struct program *p, struct sq_buf *err)
 	    .unauthenticated_body = (size_t)c->unauthenticated_body,
 	    .unauthenticated_total = (size_t)c->unauthenticated_total,
 	    .metrics = &sq_broker_metrics,
-	    .services = {p->services.link = program_link(p), p->services.http = program_http(p)},
 	};
-
-	return sq_door_open(&cfg, err);
 }
 
-/* All fronts.  The first one is named in the log. */
-static struct sq_front *(*const program_fronts[FRONTS])(struct program *, struct sq_buf *err) = {
-    program_open_door};
-
-/* Opens them all; false with a line in 'err'. */
+/* The doors: that of listen.address, which is named in the log, and one of the API alone if it has an
+ * address of its own.  False with a line in 'err'. */
 static bool
 program_open_fronts(struct program *p, struct sq_buf *err)
 {
-	for (unsigned i = 0; i < FRONTS; i++) {
-		p->fronts[i] = program_fronts[i](p, err);
-		if (p->fronts[i] == NULL)
-			return false;
-	}
-	return true;
+	const struct sq_broker_config *c = &p->config;
+	struct sq_door_cfg first = program_door(p, "listen.address", c->listen), second;
+	bool apart = c->http && sq_config_is_set(c->http_listen);
+
+	first.services[0] = p->services.link = program_link(p);
+	if (!apart)
+		first.services[1] = p->services.http = program_http(p);
+	p->fronts[0] = sq_door_open(&first, err);
+	if (p->fronts[0] == NULL || !apart)
+		return p->fronts[0] != NULL;
+	second = program_door(p, "http.listen", c->http_listen);
+	second.services[0] = p->services.http = program_http(p);
+	p->fronts[1] = sq_door_open(&second, err);
+	return p->fronts[1] != NULL;
 }
 
 /* Has each front do that; those that were opened, when not all could be. */
@@ -231,7 +240,7 @@ program_each_front(const struct program *p, void (*what)(struct sq_front *))
 static bool
 program_fronts_idle(const struct program *p)
 {
-	for (unsigned i = 0; i < FRONTS; i++)
+	for (unsigned i = 0; i < FRONTS && p->fronts[i] != NULL; i++)
 		if (!sq_front_idle(p->fronts[i]))
 			return false;
 	return true;
@@ -351,13 +360,16 @@ program_start(struct program *p, struct sq_buf *err)
 	sq_auth_start(p->auth); /* keys are kept in the store's directory, which is locked now */
 	program_tick_start(p);
 	sq_link_front_view(p->services.link, sq_broker_view(p->broker));
-	for (unsigned i = 0; i < FRONTS; i++)
+	for (unsigned i = 0; i < FRONTS && p->fronts[i] != NULL; i++)
 		sq_front_serve(p->fronts[i], p->broker);
 	p->listening = true;
 	if (p->callers != NULL)
 		sq_callers_serve(p->callers, p->broker);
 	SQ_INFO("broker", "version %s serves %s (port %u, %s), %u workers", SQ_VERSION, c->listen,
 	    sq_front_port(p->fronts[0]), c->tls ? "TLS" : "clear text", (unsigned)c->workers);
+	if (p->fronts[1] != NULL)
+		SQ_INFO("broker", "the HTTP API is at %s (port %u)", c->http_listen,
+		    sq_front_port(p->fronts[1]));
 	sq_broker_config_say_who(c);
 	if (sq_broker_config_open(c) && c->insecure)
 		SQ_WARN("broker",

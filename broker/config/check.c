@@ -63,6 +63,21 @@ check_address(const char *key, const char *address, struct sq_listen_found *foun
 }
 
 static void
+check_http_listen(const struct sq_broker_config *c, struct sq_buf *notes, struct sq_buf *problems)
+{
+	struct sq_listen_found found;
+	struct sq_buf why = {0};
+
+	check_address("http.listen", c->http_listen, &found, notes, problems);
+	if (found.beyond && sq_broker_config_open(c) && !c->insecure)
+		sq_buf_printf(&why,
+		    "auth.insecure: other machines reach http.listen %s, where no token is asked "
+		    "for",
+		    c->http_listen);
+	sq_program_problem(problems, &why);
+}
+
+static void
 check_listen(const struct sq_broker_config *c, struct sq_buf *notes, struct sq_buf *problems)
 {
 	struct sq_listen_found found;
@@ -77,6 +92,8 @@ check_listen(const struct sq_broker_config *c, struct sq_buf *notes, struct sq_b
 		    "auth.insecure: true",
 		    c->listen);
 	sq_program_problem(problems, &why);
+	if (c->http && sq_config_is_set(c->http_listen))
+		check_http_listen(c, notes, problems);
 	if (sq_config_is_set(c->admin_listen))
 		check_address(SQ_ADMIN_KEY, c->admin_listen, &found, notes, problems);
 }

@@ -264,6 +264,21 @@ const struct sq_config_key sq_broker_config_keys[] = {
 	"Bytes that the requests of all strangers hold; above that, the one that holds most goes."},
     {"http.enabled", SQ_CFG_BOOL, AT(http), "true", 0, 0, NULL,
 	"The HTTP API, below /v1 of listen.address; false: sidecars alone are served."},
+    {"http.listen", SQ_CFG_STRING, AT(http_listen), NULL, 0, 0, NULL,
+	"Another address for the HTTP API alone, as listen.address, which then serves sidecars "
+	"alone; "
+	"unset: both are served at that one."},
+    {"http.read-timeout", SQ_CFG_DURATION, AT(http_read_ms), "70s", SECOND, HOUR, NULL,
+	"A connection without a link ends whose request takes so long to come, however it "
+	"trickles."},
+    {"http.write-timeout", SQ_CFG_DURATION, AT(http_write_ms), "70s", SECOND, HOUR, NULL,
+	"A connection without a link ends whose peer takes so long for an answer."},
+    {"http.idle-timeout", SQ_CFG_DURATION, AT(http_idle_ms), "75s", SECOND, DAY, NULL,
+	"A connection of the HTTP API without a request is closed after this."},
+    {"http.max-requests", SQ_CFG_UINT, AT(http_max_requests), "90", 1, 100, NULL,
+	"Requests of the HTTP API that one connection has at work; for more the answer is 429."},
+    {"http.max-identity-requests", SQ_CFG_UINT, AT(http_max_identity), "4096", 1, 1000000, NULL,
+	"The same of one identity, over all its connections."},
     {"http.max-body", SQ_CFG_SIZE, AT(http_max_body), "auto", 1024, 64 * MIB, automatic,
 	"Largest body of a request of the HTTP API; auto: limits.max-packet and 64 KiB."},
     {"http.rate", SQ_CFG_UINT, AT(http_rate), "0", 0, 10000000, NULL,

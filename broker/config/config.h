@@ -81,6 +81,8 @@ struct sq_broker_config {
 	uint64_t strangers_per_address, unauthenticated_body, unauthenticated_total;
 	bool http;
 	uint64_t http_max_body; /* 0: by max_packet */
+	char *http_listen;
+	uint64_t http_read_ms, http_write_ms, http_idle_ms, http_max_requests, http_max_identity;
 	uint64_t http_rate;
 	struct sq_strings http_origins;
 	char *http_events_topic;

@@ -16,7 +16,8 @@
 	E(X, FRAMING, "framing", \
 	    "an HTTP/1.1 request whose length is in doubt, or no request at all") \
 	E(X, IDLE, "idle", \
-	    "a good token, but neither a link nor a request for link.idle-timeout, or http's") \
+	    "a good token, but neither a link nor a request for link.idle-timeout, or " \
+	    "http.idle-timeout") \
 	E(X, BODIES, "bodies", "bodies that never end, while memory is short (limits.memory)") \
 	E(X, SLOW, "slow", \
 	    "a request that does not come whole (http.read-timeout), or an answer that is not " \

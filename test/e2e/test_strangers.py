@@ -609,7 +609,7 @@ async def test_a_known_connection_that_takes_nothing_ends(env):
     """A good token, a window of nothing, and answers that wait."""
     stack, good = await served(env, link={"idle-timeout": "1s"})
     raw = await Raw(stack).open(PREFACE + frame(SETTINGS, 0, 0, struct.pack(">HI", 4, 0)))
-    await raw.send(b"".join(head(n, path="/v1/nothing", token=token_of(stack))
+    await raw.send(b"".join(head(n, path="/v1/links/nothing", token=token_of(stack))
                             for n in range(1, 100, 2)))
     ping = frame(PING, 0, 0, b"12345678")
     while not raw.ended:

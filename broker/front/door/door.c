@@ -353,6 +353,8 @@ sq_door_open(const struct sq_door_cfg *cfg, struct sq_buf *err)
 {
 	struct sq_door *d = sq_xcalloc(1, sizeof *d);
 
+	const char *key = cfg->key != NULL ? cfg->key : "listen.address";
+
 	assert(cfg->services[0] != NULL);
 	d->front.ops = &door_ops;
 	d->cfg = *cfg;
@@ -377,7 +379,7 @@ sq_door_open(const struct sq_door_cfg *cfg, struct sq_buf *err)
 		door_part(d, i);
 	door_configure(d);
 	if (door_tls(d, err) != SQ_OK ||
-	    sq_listen_open(&d->listen, "listen.address", cfg->listen, d->n_parts, err) != SQ_OK) {
+	    sq_listen_open(&d->listen, key, cfg->listen, d->n_parts, err) != SQ_OK) {
 		door_free(&d->front);
 		return NULL;
 	}

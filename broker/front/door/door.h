@@ -20,6 +20,7 @@ enum { SQ_DOOR_SERVICES = 4 }; /* the most of a door */
 
 struct sq_door_cfg {
 	const char *listen; /* see sq_listen_open() */
+	const char *key;    /* of the configuration, for messages; NULL: listen.address */
 	const char
 	    *cert_file; /* with key_file: TLS by them, also when they change; NULL: clear text */
 	const char *key_file;

@@ -208,6 +208,10 @@ sq_http_front_open(const struct sq_http_front_cfg *cfg)
 
 	f->service.ops = &front_ops;
 	f->service.body_max = cfg->max_body + BODY_SLACK;
+	f->service.plain = true;
+	f->service.idle_ms = cfg->idle_ms;
+	f->service.max_running = cfg->max_requests;
+	f->service.max_identity_running = cfg->max_identity;
 	f->cfg = *cfg;
 	f->next = sq_random_u64(); /* ids of two runs differ */
 	if (cfg->rate > 0)

@@ -19,6 +19,9 @@ struct sq_service;
 struct sq_http_front_cfg {
 	size_t max_body;            /* bytes of a request's body */
 	uint32_t max_packet;        /* bytes of a message as an MQTT packet */
+	uint64_t idle_ms;           /* of a connection */
+	unsigned max_requests;      /* at work, of a connection; 0: any number */
+	unsigned max_identity;      /* and of an identity; 0: any number */
 	uint64_t rate;              /* publishes of an identity in a second; 0: any number */
 	struct sq_limits limits;    /* of topics, QoS and features, as clients have them */
 	const char *events_topic;   /* of events that say none: a template (sq_ce_topic()) */
