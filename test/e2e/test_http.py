@@ -244,8 +244,7 @@ async def test_what_is_wrong_is_said_as_a_problem(env):
 
 
 async def test_large_bodies(env):
-    stack, _ = await api_stack(env, limits={"max-packet": "1088Ki"}, http={
-        "max-body": "1200Ki", "unauthenticated-body": "2Mi"})
+    stack, _ = await api_stack(env, limits={"max-packet": "1088Ki"}, http={"max-body": "1200Ki"})
     sub = await subscriber(stack, "big/#")
     for version in VERSIONS:
         api = Api(stack, version)
@@ -270,6 +269,8 @@ async def test_who_asks(env):
             answer = await Api(stack, version, token).publish("a", b"x", status=401, more=more)
             assert answer.problem == "unauthorized", answer
             assert answer.headers["www-authenticate"], answer
+        answer = await Api(stack, version, "").publish("a", b"x", more=["-u", f"anybody:{api.token}"])
+        assert answer.json["outcome"] == "no-subscribers"
         # never in the query
         answer = await api.ask("POST", f"/v1/publish/a?access_token={api.token}", b"x")
         assert answer.problem == "malformed" and api.token not in answer.json["detail"], answer
@@ -429,7 +430,7 @@ with requests.Session() as s:
     r = s.post(url + "/v1/publish/py/1", json={"n": 1},
                headers={"idempotency-key": '"py-1"', "sqmqos-space": "default"})
     assert r.json()["outcome"] == "replayed" and r.headers["idempotency-replayed"] == "true", r.text
-    r = s.post(url + "/v1/publish", params={"topic": "py/4"}, data=b"\\xff", headers={"sqmqos-space": "default"})
+    r = s.post(url + "/v1/publish", params={"topic": "py/4"}, data=b"\\xff", auth=("any", token), headers={"sqmqos-space": "default"})
     assert r.ok, r.text
     r = s.put(url + "/v1/publish/py/%23", data="x")
     assert r.status_code == 422 and r.json()["type"].endswith("/invalid-topic"), r.text
