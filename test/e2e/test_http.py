@@ -4,9 +4,12 @@ HTTP/2, with MQTT clients on the other end."""
 import asyncio
 import base64
 import datetime
+import http.client
 import json
 import os
 import re
+import signal
+import ssl
 import sys
 import time
 
@@ -487,3 +490,52 @@ async def test_fetch_of_node_publishes(env):
     assert [json.loads(m.payload) for m in got[:3]] == [{"n": 0}, {"n": 1}, {"n": 2}], got
     assert got[3].topic == "js/a/b c" and ("tag", "eu") in users(got[3]), got[3]
     await leave(sub)
+
+
+# What the broker can't take.
+
+async def test_a_space_that_has_no_room_for_more(env):
+    _, api = await api_stack(env, delayed={"max-messages": 1})
+    await api.publish("later/1", b"x", {"sqmqos-delay": "1h"}, 202)
+    answer = await api.publish("later/2", b"x", {"sqmqos-delay": "1h"}, 429)
+    assert answer.problem == "quota" and "delayed" in answer.json["detail"], answer
+
+
+async def test_a_full_store_says_so(env):
+    env.check_leftovers = False
+    stack, api = await api_stack(env, store={"max-size": "16Mi"}, queue={"max-bytes": "256Mi"})
+    sub = await subscriber(stack, "full/#")
+    await sub.disconnect()
+    body = os.urandom(1 << 20)
+
+    async def full():
+        answer = await api.ask("POST", "/v1/publish/full/1", body)
+        assert answer.status in (200, 503), answer
+        return answer if answer.status == 503 else None
+    answer = await eventually(full, "the store is full", 60)
+    assert answer.problem == "store-stalled", answer
+
+
+async def test_a_broker_that_ends_says_so(env):
+    """Over a connection from before: to others it does not listen any more."""
+    env.check_leftovers = False
+    stack, api = await api_stack(env, **{"drain-timeout": "5s"})
+    sub = await subscriber(stack, "wait/#")
+    await sub.disconnect()
+    await api.publish("wait/1", b"x")
+    connection = http.client.HTTPSConnection(
+        "127.0.0.1", stack.broker_port, timeout=20,
+        context=ssl.create_default_context(cafile=stack.folder / "ca.pem"))
+
+    def post():
+        connection.request("POST", "/v1/publish/a", b"x", {
+            "authorization": f"bearer {api.token}", "sqmqos-space": "default"})
+        response = connection.getresponse()
+        return response.status, json.loads(response.read())
+    assert (await asyncio.to_thread(post))[0] == 200
+    stack.broker.signal(signal.SIGTERM)
+    await eventually(lambda: "draining" in stack.log(stack.broker), "the broker drains")
+    status, told = await asyncio.to_thread(post)
+    assert status == 503 and told["type"].endswith("/draining") and told["retry-after"] >= 1, told
+    connection.close()
+    assert await asyncio.to_thread(stack.broker.process.wait, 30) == 0
