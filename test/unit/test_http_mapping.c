@@ -78,6 +78,18 @@ Test(http_mapping, each_refusal_is_a_problem)
 	refused(SQ_REFUSAL_COUNT, SQ_HTTP_FAILED);
 }
 
+Test(http_mapping, what_never_fits_is_too_large)
+{
+	struct sq_published p = {.how = SQ_PUBLISHED_REFUSED,
+	    .code = SQ_MQTT_RC_IMPLEMENTATION,
+	    .refusal = SQ_REFUSAL_QUOTA};
+	struct sq_http_fault f = {0};
+
+	sq_http_fault_of_published(&f, &p);
+	cr_assert_eq(f.problem, SQ_HTTP_TOO_LARGE);
+	sq_http_fault_fini(&f);
+}
+
 Test(http_mapping, a_key_that_is_anothers_says_so_without_it)
 {
 	struct sq_published p = {.how = SQ_PUBLISHED_KEY_REUSED};

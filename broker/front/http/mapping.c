@@ -81,6 +81,8 @@ sq_http_fault_of_published(struct sq_http_fault *f, const struct sq_published *p
 
 	if (p->how == SQ_PUBLISHED_KEY_REUSED)
 		problem = SQ_HTTP_KEY_REUSED;
+	else if (p->refusal == SQ_REFUSAL_QUOTA && p->code == SQ_MQTT_RC_IMPLEMENTATION)
+		problem = SQ_HTTP_TOO_LARGE; /* what never fits */
 	else if (p->refusal < SQ_REFUSAL_COUNT)
 		problem = of_refusals[p->refusal];
 	if (p->note.len > 0)
