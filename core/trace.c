@@ -225,20 +225,46 @@ sq_trace_share_parse(const char *text, uint64_t *out)
 	return SQ_OK;
 }
 
-bool
-sq_trace_new(struct sq_trace_random *r, uint64_t share, struct sq_trace *out)
+/* Whether who goes by the last bits of an id samples its trace. */
+static bool
+share_has(uint64_t share, uint64_t low)
 {
-	uint64_t low = sq_trace_draw(r);
+	return (low & ((UINT64_C(1) << SHARE_BITS) - 1)) < share;
+}
 
-	if ((low & ((UINT64_C(1) << SHARE_BITS) - 1)) >= share)
-		return false;
+/* Draws a trace whose id ends with 'low'. */
+static void
+trace_draw(struct sq_trace_random *r, uint64_t low, bool sampled, struct sq_trace *out)
+{
 	sq_put64(out->id + 8, low);
 	do
 		sq_put64(out->id, sq_trace_draw(r));
 	while (all_zero(out->id, SQ_TRACE_ID));
 	sq_trace_span(r, out->span);
-	out->sampled = true;
+	out->sampled = sampled;
+}
+
+bool
+sq_trace_new(struct sq_trace_random *r, uint64_t share, struct sq_trace *out)
+{
+	uint64_t low = sq_trace_draw(r);
+
+	if (!share_has(share, low))
+		return false;
+	trace_draw(r, low, true, out);
 	return true;
+}
+
+void
+sq_trace_unsampled(struct sq_trace_random *r, uint64_t share, struct sq_trace *out)
+{
+	uint64_t low;
+
+	assert(share < UINT64_C(1) << SHARE_BITS);
+	do
+		low = sq_trace_draw(r);
+	while (share_has(share, low));
+	trace_draw(r, low, false, out);
 }
 
 void

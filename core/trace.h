@@ -69,6 +69,9 @@ int sq_trace_share_parse(const char *text, uint64_t *out) SQ_MUST_CHECK;
  * and the last 56 bits of its id are below the share, so that others who decide by the id agree.
  * Nothing is drawn of one that is not but what decides it. */
 bool sq_trace_new(struct sq_trace_random *, uint64_t share, struct sq_trace *out);
+/* Draws a trace that is not sampled, with a span, by whose id others decide the same.  'share' is below
+ * 1. */
+void sq_trace_unsampled(struct sq_trace_random *, uint64_t share, struct sq_trace *out);
 /* Draws a span's id. */
 void sq_trace_span(struct sq_trace_random *, unsigned char out[SQ_SPAN_ID]);
 

@@ -1,6 +1,7 @@
 /* The sidecar's container: a native sidecar (an init container that restarts always). */
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "k8s/patch/making.h"
 
@@ -103,6 +104,8 @@ env_tracing(const struct sq_settings *s, json_t *env)
 		return;
 	env_add(env, "SQMQOS_TRACING_ENDPOINT", s->trace_endpoint);
 	env_add(env, "SQMQOS_TRACING_SAMPLE", s->trace_sample);
+	if (strcmp(s->trace_parent, "sampled") != 0)
+		env_add(env, "SQMQOS_TRACING_TRACEPARENT", s->trace_parent);
 }
 
 static json_t *

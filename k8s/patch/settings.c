@@ -71,6 +71,7 @@ static const struct key keys[] = {
     KEY("/broker/adminPort", T_PORT, broker_admin_port, "9090", "a number from 1 to 65535"),
     KEY("/tracing/endpoint", T_TEXT, trace_endpoint, "", "a text"),
     KEY("/tracing/sample", T_NAME, trace_sample, "0.01", "a text with a number from 0 to 1"),
+    KEY("/tracing/traceparent", T_CHOICE, trace_parent, "sampled", "sampled all"),
     KEY("/auth/audience", T_NAME, audience, "sqmqos", "a text"),
     KEY("/auth/tokenExpirySeconds", T_SECONDS, token_expiry_s, "3600",
 	"a number from 600 to 4294967295"),

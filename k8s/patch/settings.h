@@ -29,7 +29,8 @@ struct sq_settings {
 	char *registry, *repository, *tag, *digest, *pull_policy; /* "": not set */
 	char *requests[SQ_RESOURCES], *limits[SQ_RESOURCES];      /* quantities; NULL: none */
 	char *log_level, *log_format;
-	char *trace_endpoint, *trace_sample; /* "": publishes are not traced; a share */
+	char *trace_endpoint, *trace_sample,
+	    *trace_parent; /* "": publishes are not traced; a share */
 	bool seccomp, core_dumps;
 	char *audience;
 	int64_t run_as_user; /* -1: left to the platform */

@@ -16,6 +16,7 @@
 static const char *const outbox_modes[] = {"memory", "disk", NULL};
 static const char *const characters[] = {"allow", "refuse", NULL};
 static const char *const automatic[] = {"auto", NULL};
+static const char *const trace_parents[] = {"sampled", "all", NULL};
 static const char *const log_levels[] = {"debug", "info", "warn", "error", NULL};
 
 #define SAMPLE_DEFAULT "0.01" /* as the key's help says */
@@ -168,6 +169,11 @@ const struct sq_config_key sq_sidecar_keys[] = {
     KEY("tracing.sample", SQ_CFG_STRING, trace_sample, NULL, 0, 0,
 	"Share, from 0 to 1, of the apps' publishes without a W3C traceparent that is sampled and "
 	"gets one; unset: 0.01 with a tracing.endpoint, and else publishes are not traced."),
+    {"tracing.traceparent", SQ_CFG_ENUM, offsetof(struct sq_sidecar_cfg, trace_all), "sampled", 0,
+	0, trace_parents,
+	"Which publishes without a traceparent get one; all: those that are not sampled, too, with "
+        "the "
+	"flags 00, for 71 bytes each."},
     KEY("tracing.endpoint", SQ_CFG_STRING, trace_endpoint, NULL, 0, 0,
 	"Collector that gets spans of sampled messages by OTLP over HTTP, as "
 	"http://otel-collector:4318; unset: no spans are recorded."),

@@ -43,6 +43,7 @@ struct sq_sidecar_cfg {
 	uint64_t trace_share; /* is sampled: see core/trace.h */
 	bool seccomp, core_dumps;
 	unsigned log_level;  /* enum sq_log_level */
+	unsigned trace_all;  /* 1: also publishes that are not sampled get a traceparent */
 	unsigned log_format; /* enum sq_log_format */
 };
 

@@ -78,7 +78,7 @@ sq_clients_new(struct sq_holds *holds, struct sq_outbox *outbox)
 	of->outbox = outbox;
 	of->user = &sq_client_hold_user;
 	if (of->cfg->traces)
-		of->tracer = sq_tracer_new(of->cfg->trace_share);
+		of->tracer = sq_tracer_new(of->cfg->trace_share, of->cfg->trace_all != 0);
 	sq_list_init(&of->all);
 	return of;
 }

@@ -28,17 +28,19 @@ struct open {
 struct sq_tracer {
 	struct sq_trace_random random;
 	uint64_t share;
+	bool all;
 	unsigned n_open;
 	struct open *open; /* ROWS * ROW; NULL: none was ever open */
 };
 
 struct sq_tracer *
-sq_tracer_new(uint64_t share)
+sq_tracer_new(uint64_t share, bool all)
 {
 	struct sq_tracer *t = sq_xcalloc(1, sizeof *t);
 
 	sq_trace_seed(&t->random, sq_random_u64());
 	t->share = share;
+	t->all = all;
 	return t;
 }
 
@@ -90,6 +92,17 @@ props_change(struct sq_lane_publish *m, enum sq_trace_found found, const struct 
 	m->props = (struct sq_bytes){sq_buf_data(props), sq_buf_len(props)};
 }
 
+/* Whether a message without a trace of the app's gets one. */
+static bool
+tracer_new_trace(struct sq_tracer *t, struct sq_trace *out)
+{
+	if (sq_trace_new(&t->random, t->share, out))
+		return true;
+	if (t->all)
+		sq_trace_unsampled(&t->random, t->share, out);
+	return t->all;
+}
+
 /* Trace Context, "Processing model": one that can't be parsed is replaced, and its tracestate goes. */
 bool
 sq_tracer_publish(struct sq_tracer *t, struct sq_lane_publish *m, bool room, struct sq_buf *props,
@@ -97,11 +110,10 @@ sq_tracer_publish(struct sq_tracer *t, struct sq_lane_publish *m, bool room, str
 {
 	enum sq_trace_found found = m->props.len == 0 ? SQ_TRACE_NONE
 						      : sq_trace_find(m->props, &out->trace);
-	bool made = found != SQ_TRACE_GOOD && room &&
-	    sq_trace_new(&t->random, t->share, &out->trace);
-	bool sampled = made || (found == SQ_TRACE_GOOD && out->trace.sampled);
+	bool made = found != SQ_TRACE_GOOD && room && tracer_new_trace(t, &out->trace);
+	bool sampled = (made || found == SQ_TRACE_GOOD) && out->trace.sampled;
 
-	if (!sampled && found != SQ_TRACE_BAD)
+	if (!sampled && !made && found != SQ_TRACE_BAD)
 		return false;
 	if (found != SQ_TRACE_GOOD)
 		props_change(m, found, made ? &out->trace : NULL, props);

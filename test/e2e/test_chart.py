@@ -132,7 +132,7 @@ SAMPLES = {
     "servingSecret": "other", "tokensSecret": "other", "tokenSecret": "other", "crlSecret": "other", "crlConfigMap": "other",
     "names": [{"name": "web.example", "spaces": ["shop"]}], "spaces": {"x": {"tenants": ["a", "b"]}},
     "acl": [{"deny": ["publish"], "topics": ["a/#"]}], "aclDefault": "deny",
-    "endpoint": "http://collector:4318", "sample": "0.5",
+    "endpoint": "http://collector:4318", "sample": "0.5", "traceparent": "all",
     "issuers": [{"issuer": "https://other.example", "keysUrl": "https://other.example/jwks"}],
 }
 PROVIDED = {"certificates": {"mode": "provided", "caSecret": "my-ca", "brokerSecret": "my-broker",
@@ -312,6 +312,7 @@ REFUSED = [
     ("tracing.endpoint", "collector:4318", "at '/tracing/endpoint'"),
     ("tracing.sample", 0.01, "got number, want string"),
     ("tracing.sample", "1.5", "at '/tracing/sample'"),
+    ("tracing.traceparent", "none", "at '/tracing/traceparent'"),
     ("podMonitor.interval", "often", "at '/podMonitor/interval'"),
 ]
 
@@ -978,7 +979,7 @@ async def injected(env, given):
 
 async def test_sidecars_are_as_the_values_say(env):
     given = {
-        "tracing": {"endpoint": "http://collector:4318", "sample": "1"},
+        "tracing": {"endpoint": "http://collector:4318", "sample": "1", "traceparent": "all"},
         "clusterDomain": "example.local", "imagePullSecrets": [{"name": "pull"}],
         "imageRegistry": "mirror.example", "broker": {"port": 7444},
         "auth": {"audience": "mq", "tokenExpirySeconds": 900},
@@ -1002,6 +1003,7 @@ async def test_sidecars_are_as_the_values_say(env):
     assert (told["SQMQOS_LOG_LEVEL"], told["SQMQOS_LOG_FORMAT"]) == ("warn", "json")
     tracing = (told["SQMQOS_TRACING_ENDPOINT"], told["SQMQOS_TRACING_SAMPLE"])
     assert tracing == ("http://collector:4318", "1")
+    assert told["SQMQOS_TRACING_TRACEPARENT"] == "all"
     assert chart.config_of(objects, "sqmqos-broker", "broker.yaml")["tracing"] == \
         {"endpoint": "http://collector:4318"}
     security = (told["SQMQOS_SECURITY_SECCOMP"], told["SQMQOS_SECURITY_CORE_DUMPS"])

@@ -100,6 +100,25 @@ async def test_what_is_not_sampled_passes_as_it_is(env):
     assert (m.topic, pairs(m)) == ("t/will", [])
 
 
+async def test_all_get_a_traceparent_where_that_is_asked_for(env):
+    stack = await env.stack(start=False, sidecar=sampled(1))
+    stack.sidecars[0].tree["tracing"] = {"sample": "0", "traceparent": "all"}
+    await stack.start()
+    sub = await subscriber(env, stack)
+    old = await env.connect(stack.ports[0], "old", version=mqtt.V311)
+    pub = await env.connect(stack.ports[0], "pub")
+    seen = set()
+    for client in (old, pub, pub):
+        assert await client.publish("t/x", "x", 1) == 0
+        (name, value), = pairs(await sub.receive())
+        assert name == "traceparent" and re.fullmatch("00-[0-9a-f]{32}-[0-9a-f]{16}-00", value), value
+        seen.add(value)
+    assert len(seen) == 3
+    own = [("traceparent", GIVEN)]
+    assert await pub.publish("t/x", "x", 1, props=user(*own)) == 0
+    assert pairs(await sub.receive()) == own
+
+
 async def test_the_share_that_is_sampled(env):
     stack = await env.stack(sidecar=sampled(0.5))
     sub = await subscriber(env, stack)

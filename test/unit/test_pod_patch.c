@@ -133,6 +133,10 @@ Test(pod_patch, where_its_spans_go)
 
 	pod_env(pod, SIDECAR, "SQMQOS_TRACING_ENDPOINT", "http://c:4318");
 	pod_env(pod, SIDECAR, "SQMQOS_TRACING_SAMPLE", "0.01");
+	pod_env(pod, SIDECAR, "SQMQOS_TRACING_TRACEPARENT", "-");
+	json_decref(pod);
+	pod = pod_patched(BARE, "tracing: {endpoint: 'http://c:4318', traceparent: all}");
+	pod_env(pod, SIDECAR, "SQMQOS_TRACING_TRACEPARENT", "all");
 	json_decref(pod);
 }
 

@@ -219,6 +219,20 @@ Test(trace, the_last_bits_of_the_id_decide)
 	}
 }
 
+Test(trace, who_decides_by_the_id_of_one_that_is_not_sampled_does_so_too)
+{
+	struct sq_trace_random r;
+	uint64_t share = sq_trace_share(0.99);
+	struct sq_trace t;
+
+	sq_trace_seed(&r, 7);
+	for (unsigned i = 0; i < 1000; i++) {
+		sq_trace_unsampled(&r, share, &t);
+		cr_assert(!t.sampled);
+		cr_assert_geq(sq_get64(t.id + 8) & ((UINT64_C(1) << 56) - 1), share);
+	}
+}
+
 Test(trace, draws_differ_and_are_never_zero)
 {
 	static const unsigned char zero[SQ_TRACE_ID];

@@ -29,7 +29,8 @@
 		"security" $s.security
 		"runAsUser" $s.runAsUser)
 	"broker" (dict "port" .Values.broker.port "adminPort" .Values.broker.adminPort)
-	"tracing" (dict "endpoint" .Values.tracing.endpoint "sample" .Values.tracing.sample)
+	"tracing" (dict "endpoint" .Values.tracing.endpoint "sample" .Values.tracing.sample
+		"traceparent" .Values.tracing.traceparent)
 	"auth" (dict "audience" .Values.auth.audience "tokenExpirySeconds" .Values.auth.tokenExpirySeconds)) -}}
 {{- end -}}
 
