@@ -5,14 +5,13 @@
  * request is pending until then. */
 #include "broker/front/door/ask.h"
 
-#include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #include "broker/broker.h"
-#include "broker/front/door/ledger.h"
 #include "broker/front/door/conn.h"
+#include "broker/front/door/ledger.h"
 #include "broker/front/door/peer.h"
 #include "broker/front/door/pending.h"
 #include "broker/recent/refusals.h"
@@ -23,7 +22,6 @@
 
 enum {
 	ASK_PER_CONN = 256, /* requests of a connection that are with somebody */
-	ASK_PEER_MAX = INET6_ADDRSTRLEN,
 	ASK_LOOK_MS = 250,  /* between two looks at files and holds */
 	ASK_CLOSE_MS = 500, /* from the end of a hold whose proof is gone to its connection's */
 };
@@ -47,20 +45,6 @@ ask_turn_away(h2o_req_t *req, struct sq_service *service, enum sq_turned why)
 	service->ops->refuse(service, req, why);
 }
 
-static void
-ask_peer(const struct sq_conn *c, char out[ASK_PEER_MAX])
-{
-	struct sockaddr_storage peer = {0};
-
-	strcpy(out, "?");
-	if (c->sock != NULL)
-		(void)h2o_socket_getpeername(c->sock, (struct sockaddr *)&peer);
-	(void)inet_ntop(peer.ss_family,
-	    peer.ss_family == AF_INET6 ? (const void *)&((struct sockaddr_in6 *)&peer)->sin6_addr
-				       : (const void *)&((struct sockaddr_in *)&peer)->sin_addr,
-	    out, ASK_PEER_MAX);
-}
-
 /* The operator sees the caller and the reason of the refusal; the caller does not. */
 static void
 ask_refuse(
@@ -68,9 +52,9 @@ ask_refuse(
 {
 	unsigned status = sq_auth_reason_status(r->reason);
 	size_t known = sq_buf_len(&r->known);
-	char peer[ASK_PEER_MAX];
+	char peer[SQ_CONN_ADDRESS_MAX];
 
-	ask_peer(c, peer);
+	(void)sq_conn_address(c, peer);
 	SQ_WARN("auth", "%s refused with %u, %s: %s%s%.*s%s", peer, status,
 	    sq_auth_reason_name(r->reason), sq_auth_reason_text(r->reason), known > 0 ? " (" : "",
 	    (int)known, known > 0 ? (const char *)sq_buf_data(&r->known) : "",
@@ -337,7 +321,7 @@ sq_ask_start(struct sq_conn *c, h2o_req_t *req, struct sq_service *service)
 	if (hold != NULL && (header.len == 0 || ask_is_holds(hold, &proof)))
 		service->ops->request(service, c, req, hold->who, NULL);
 	else if (c->running >= ASK_PER_CONN)
-		service->ops->refuse(service, req, SQ_TURNED_BUSY);
+		ask_turn_away(req, service, SQ_TURNED_BUSY);
 	else
 		ask_judge(c, req, service, header, &proof);
 	sq_buf_wipe(&basic);
@@ -349,11 +333,11 @@ static void
 ask_doubt(struct sq_conn *c, uint64_t now_ms)
 {
 	struct sq_conn_hold *h = c->hold;
-	char peer[ASK_PEER_MAX];
+	char peer[SQ_CONN_ADDRESS_MAX];
 
 	if (h == NULL || sq_auth_holds(c->part->door->cfg.auth, h->proof.basis))
 		return;
-	ask_peer(c, peer);
+	(void)sq_conn_address(c, peer);
 	SQ_WARN("auth", "%s: a %s of %s ends: what proved it is gone", peer, h->service->ops->name,
 	    h->who->name);
 	sq_conn_move(c, 0);

@@ -1,6 +1,9 @@
 #include "broker/front/door/conn.h"
 
+#include <arpa/inet.h>
+#include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 
 #include "broker/front/door/watch.h"
@@ -20,6 +23,28 @@ struct sq_conn *
 sq_conn_of(h2o_req_t *req)
 {
 	return req->conn->callbacks->get_socket(req->conn)->on_close.data;
+}
+
+static_assert(SQ_CONN_ADDRESS_MAX >= INET6_ADDRSTRLEN, "each address fits");
+
+unsigned
+sq_conn_address(const struct sq_conn *c, char out[SQ_CONN_ADDRESS_MAX])
+{
+	struct sockaddr_storage peer = {0};
+	const struct sockaddr_in6 *six = (const void *)&peer;
+	const struct sockaddr_in *four = (const void *)&peer;
+	bool is_six;
+
+	strcpy(out, "?");
+	if (c->sock != NULL)
+		(void)h2o_socket_getpeername(c->sock, (struct sockaddr *)&peer);
+	if (peer.ss_family != AF_INET && peer.ss_family != AF_INET6)
+		return 0;
+	is_six = peer.ss_family == AF_INET6;
+	(void)inet_ntop(peer.ss_family,
+	    is_six ? (const void *)&six->sin6_addr : (const void *)&four->sin_addr, out,
+	    SQ_CONN_ADDRESS_MAX);
+	return ntohs(is_six ? six->sin6_port : four->sin_port);
 }
 
 void

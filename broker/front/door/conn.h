@@ -1,5 +1,5 @@
-/* One connection: its standing, its time-outs and its end.  Calls no other part of the door.
- * Thread: the connection's. */
+/* One connection: its standing, its time-outs and its end.  Calls no other part of the door but
+ * watch.c.  Thread: the connection's. */
 #ifndef SQ_BROKER_FRONT_DOOR_CONN_H
 #define SQ_BROKER_FRONT_DOOR_CONN_H
 
@@ -13,7 +13,11 @@ enum sq_conn_age {
 	SQ_CONN_KILL,  /* sq_conn_kill() */
 };
 
+enum { SQ_CONN_ADDRESS_MAX = 46 }; /* bytes of an address as text, with a NUL */
+
 struct sq_conn *sq_conn_of(h2o_req_t *);
+/* Writes the peer's address, "?" if it is not known any more; returns its port. */
+unsigned sq_conn_address(const struct sq_conn *, char out[SQ_CONN_ADDRESS_MAX]);
 /* Frees a closed connection if no call needs its memory any more. */
 void sq_conn_release(struct sq_conn *);
 /* When a hold ends whose identity ends at that time, in s since 1970; 0: never.  One that was taken

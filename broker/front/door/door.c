@@ -6,11 +6,11 @@
 #include <string.h>
 #include <time.h>
 
-#include "broker/front/door/ledger.h"
 #include "broker/front/door/ask.h"
 #include "broker/front/door/conn.h"
 #include "broker/front/door/conns.h"
 #include "broker/front/door/input.h"
+#include "broker/front/door/ledger.h"
 #include "broker/front/door/peer.h"
 #include "broker/front/door/pick.h"
 #include "core/clock.h"
@@ -352,7 +352,6 @@ struct sq_front *
 sq_door_open(const struct sq_door_cfg *cfg, struct sq_buf *err)
 {
 	struct sq_door *d = sq_xcalloc(1, sizeof *d);
-
 	const char *key = cfg->key != NULL ? cfg->key : "listen.address";
 
 	assert(cfg->services[0] != NULL);

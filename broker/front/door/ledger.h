@@ -12,10 +12,12 @@ struct sq_ledger *sq_ledger_new(void);
 /* Frees it and nulls the pointer; every entry has been left. */
 void sq_ledger_free(struct sq_ledger **);
 
-/* Counts one more request of the identity, until sq_ledger_leave(). */
+/* Counts one more request of the identity, until sq_ledger_leave(): of its name, as two tokens of one
+ * account are the same, and callers without a credential. */
 struct sq_ledger_entry *sq_ledger_enter(struct sq_ledger *, const struct sq_identity *);
 /* Counts it no more, and nulls the pointer, which may be NULL. */
 void sq_ledger_leave(struct sq_ledger *, struct sq_ledger_entry **);
+/* How many of the identity there are. */
 unsigned sq_ledger_running(struct sq_ledger *, const struct sq_identity *);
 
 #endif

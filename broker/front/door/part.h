@@ -1,8 +1,10 @@
 /* The structs of the door, below all its files; each file writes the part named after it.  From low
- * to high: conn.c has one connection; watch.c h2o's callbacks; bodies.c the bounds of bodies while
- * memory is short; pending.c requests that are answered later; service.c what services may do;
- * input.c input; ask.c authentication; conns.c all connections of a worker; door.c the door's life
- * and the way of a request to its service. */
+ * to high: watch.c has h2o's callbacks; conn.c one connection; bodies.c the bounds of bodies while
+ * memory is short; pending.c requests that are answered later; service.c what services may do; ask.c
+ * authentication; input.c input, and heads whose bodies still come; conns.c all connections of a
+ * worker; door.c the door's life and the way of a request to its service.  Beside them, of none of
+ * these structs: pick.c whose a request is; ledger.c how many of an identity are under way;
+ * stranger.c, toll.c, head.c and fields.c what strangers and input cost. */
 #ifndef SQ_BROKER_FRONT_DOOR_PART_H
 #define SQ_BROKER_FRONT_DOOR_PART_H
 

@@ -3,9 +3,9 @@
 
 #include <assert.h>
 
-#include "broker/front/door/ledger.h"
 #include "broker/front/door/bodies.h"
 #include "broker/front/door/conn.h"
+#include "broker/front/door/ledger.h"
 #include "broker/front/door/watch.h"
 
 /* In the request's pool. */

@@ -1,9 +1,9 @@
 /* What services may do with connections; see broker/front/door/service.h. */
 #include "broker/front/door/service.h"
 
-#include <arpa/inet.h>
 #include <assert.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "broker/front/door/conn.h"
 #include "broker/front/door/watch.h"
@@ -111,18 +111,9 @@ sq_conn_sent(struct sq_conn *c, size_t bytes)
 void
 sq_conn_peer(const struct sq_conn *c, char out[SQ_CONN_PEER_MAX])
 {
-	struct sockaddr_storage peer = {0};
-	const struct sockaddr_in6 *six = (const void *)&peer;
-	const struct sockaddr_in *four = (const void *)&peer;
-	char text[INET6_ADDRSTRLEN] = "?";
+	char address[SQ_CONN_ADDRESS_MAX];
+	unsigned port = sq_conn_address(c, address);
 
-	if (c->sock != NULL)
-		(void)h2o_socket_getpeername(c->sock, (struct sockaddr *)&peer);
-	if (peer.ss_family == AF_INET6) {
-		(void)inet_ntop(AF_INET6, &six->sin6_addr, text, sizeof text);
-		(void)snprintf(out, SQ_CONN_PEER_MAX, "[%s]:%u", text, ntohs(six->sin6_port));
-	} else {
-		(void)inet_ntop(AF_INET, &four->sin_addr, text, sizeof text);
-		(void)snprintf(out, SQ_CONN_PEER_MAX, "%s:%u", text, ntohs(four->sin_port));
-	}
+	(void)snprintf(out, SQ_CONN_PEER_MAX, strchr(address, ':') != NULL ? "[%s]:%u" : "%s:%u",
+	    address, port);
 }
