@@ -345,11 +345,21 @@ async def test_the_api_says_what_it_has(env):
     source = parts.ROOT / "broker" / "front" / "http"
     named = set(re.findall(r'^    \{"(sqmqos-[a-z-]+)"', (source / "fields.c").read_text(), re.M)) | \
         {"sqmqos-delay", "sqmqos-qos", "sqmqos-receipt", "idempotency-key"}
-    for method in ("post", "put"):
-        row = described["paths"]["/v1/publish/{topic}"][method]
-        assert {p["name"] for p in row["parameters"]} == named, method
+    shared = described["components"]
+
+    def headers(row):
+        rows = [shared["parameters"][p["$ref"].rpartition("/")[2]] if "$ref" in p else p
+                for p in row["parameters"]]
+        return {p["name"] for p in rows if p["in"] == "header" and not p["name"].startswith("ce-")}
+    assert headers(described["paths"]["/v1/publish/{topic}"]) == named
+    assert headers(described["paths"]["/v1/events"]["post"]) == named
     page = (parts.ROOT / "docs" / "http.md").read_text()
-    for slug in re.findall(r'^\tP\(\w+, "([a-z-]+)"', (source / "problem.h").read_text(), re.M):
+    slugs = re.findall(r'^\tP\(\w+, "([a-z-]+)"', (source / "problem.h").read_text(), re.M)
+    assert {t.rpartition("/")[2] for t in shared["schemas"]["Problem"]["properties"]["type"]["examples"]} == \
+        set(slugs)
+    outcomes = re.findall(r'^    \[SQ_PUBLISHED_\w+\] = \{"([a-z-]+)"', (source / "mapping.c").read_text(), re.M)
+    assert shared["schemas"]["Published"]["properties"]["outcome"]["enum"] == outcomes
+    for slug in slugs + outcomes:
         assert f"`{slug}`" in page, slug
     for name in named | {r["path"] for r in about["resources"]}:
         assert f"`{name}`" in page, name

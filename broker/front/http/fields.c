@@ -355,16 +355,6 @@ fields_agree(struct reading *r)
 	return SQ_OK;
 }
 
-size_t
-sq_http_fields_size(const struct sq_http_header *headers, size_t n)
-{
-	size_t size = 0;
-
-	for (size_t i = 0; i < n; i++)
-		size += headers[i].name.len + headers[i].value.len;
-	return size;
-}
-
 int
 sq_http_fields_read(const struct sq_http_header *headers, size_t n, int64_t now_ms,
     struct sq_http_fields *out, struct sq_http_fault *fault)

@@ -39,8 +39,6 @@ struct sq_http_fields {
 	struct sq_buf user;             /* encoded user properties: tags, and the sender's own */
 };
 
-/* Bytes of the headers together, names and values. */
-size_t sq_http_fields_size(const struct sq_http_header *, size_t n);
 /* Reads the headers at the time 'now_ms' (since 1970).  SQ_EINVAL: see 'fault'.  'out' is zeroed
  * before; end it by sq_http_fields_fini() either way.  The headers outlive it. */
 int sq_http_fields_read(const struct sq_http_header *, size_t n, int64_t now_ms,
