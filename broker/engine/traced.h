@@ -1,6 +1,5 @@
 /* Spans of messages that are sampled (core/spans.h), in the broker's words: each is a child of what the
- * message's traceparent names.  All of it is asked for only of those of
- * which sq_traced_maybe().
+ * message's traceparent names.  All of it is asked for only of those of which sq_traced_maybe().
  * Thread: any. */
 #ifndef SQ_BROKER_ENGINE_TRACED_H
 #define SQ_BROKER_ENGINE_TRACED_H

@@ -133,7 +133,7 @@ static void
 intake_message(struct intake *k, struct sq_publish *p)
 {
 	struct sq_origin origin = sq_system_origin(k->shard->broker);
-	uint64_t began_us = sq_spans_on() ? sq_clock_us() : 0;
+	uint64_t began_us;
 	size_t before = p->work;
 	uint16_t i = k->at++;
 	uint8_t code;
@@ -141,6 +141,7 @@ intake_message(struct intake *k, struct sq_publish *p)
 	p->msg = &k->in->msgs[i];
 	p->origin = &origin;
 	p->from.match = k->in->wants != NULL && k->in->wants[i].require_match;
+	began_us = sq_traced_begin(p->msg->image);
 	code = sq_received_message(p);
 	sq_outcome_set(&k->outcomes, k->call, p, code, i);
 	if (began_us != 0)
@@ -261,7 +262,7 @@ intake_denied(struct sq_shard *sh, struct sq_call *c, const char *space)
 	    .kind = "publish",
 	    .reason = sq_refusal_name(SQ_REFUSAL_DENIED),
 	    .text = sq_bytes_of(text),
-	    .code = sq_verdict_row(SQ_VERDICT_DENIED)->http};
+	    .code = sq_verdict_row(SQ_VERDICT_DENIED)->mqtt};
 	struct sq_buf spaces = {0};
 
 	sq_count(sh->broker, SQ_M_DENIED(SQ_DENIED_SPACE), 1);

@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "broker/engine/traced.h"
 #include "core/mem.h"
 
 enum { BATCH_MAX = 1024 }; /* spans of a batch; more are dropped and counted */

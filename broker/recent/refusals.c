@@ -4,11 +4,11 @@
 #define REFUSAL_COLUMNS(X) \
 	X(SPACE, "space", TEXT, "", "") \
 	X(WHO, "who", TEXT, "", \
-	    "the session, as in `sessions`; of a refused link its peer's address") \
+	    "the session, as in `sessions`; of a publish by HTTP its space; of a refused link or " \
+	    "request its peer's address") \
 	X(KIND, "kind", TEXT, "", \
-	    "`publish`, `subscription`, `attach` (a session), `link`, or what else was refused, " \
-	    "as " \
-	    "`will`") \
+	    "`publish`, `subscription`, `attach` (a session), `link`, `http` (a request), " \
+	    "or what else was refused, as `will`") \
 	X(TOPIC, "topic", TEXT, "", "topic or filter") \
 	X(QUEUE, "queue", TEXT, "", "the queue that had no room, as in `queues`") \
 	X(REASON, "reason", TEXT, "", \
@@ -17,7 +17,8 @@
 	X(IDENTITY, "identity", TEXT, "", "null: not known, or nobody was asked") \
 	X(TEXT, "text", TEXT, "", "the same for people, of one of the last") \
 	X(CODE, "code", NUMBER, "", \
-	    "MQTT's reason code, as 151 (0x97); of an attach or a link the HTTP status") \
+	    "MQTT's reason code, as 151 (0x97); of an attach, a link or a request the HTTP " \
+	    "status") \
 	X(COUNT, "count", NUMBER, "", \
 	    "how often; publishes that nothing takes are counted once for each batch") \
 	X(FIRST, "first", TIME, "ms", "") \

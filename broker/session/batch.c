@@ -1,7 +1,6 @@
 /* Messages from a client: batches of a lane, each committed in as many transactions as it needs. */
 #include <stdlib.h>
 
-#include "broker/engine/traced.h"
 #include "broker/publish/own.h"
 #include "broker/publish/received.h"
 #include "broker/session/batch_txn.h"
@@ -109,7 +108,6 @@ batch_entry(struct sq_slices *b, const struct sq_entry *e, uint16_t i, struct sq
 {
 	struct sq_session *s = b->session;
 	uint64_t began_us = 0;
-	struct sq_trace trace;
 	size_t before = p->work;
 	uint8_t code;
 
@@ -117,8 +115,7 @@ batch_entry(struct sq_slices *b, const struct sq_entry *e, uint16_t i, struct sq
 		code = batch_release(s, b->op, e->packet_id);
 	} else {
 		b->msg.image = e->image;
-		if (sq_traced_maybe(e->image) && sq_traced(e->image, &trace))
-			began_us = sq_clock_us();
+		began_us = sq_traced_begin(e->image);
 		code = batch_message(s, b->op, e, p);
 		b->messages++;
 		b->matched += p->n > 0;

@@ -10,6 +10,7 @@ import time
 
 import mqtt
 from annotations import AnnotationsFile
+from api import Api
 from cluster import eventually, metric
 from collector import Collector, spans_of
 from scenario import Skip, scenario
@@ -375,6 +376,21 @@ async def test_spans_go_on_with_the_trace_of_the_app(env):
     assert {s.trace for s in collector.spans} == {TRACE}, "the other is not sampled"
     assert await pub.publish("t/x", "0", 0, props=user(("traceparent", GIVEN[:-1] + "0"))) is None
     assert traceparent(await sub.receive()).endswith("-00")
+
+
+async def test_a_publish_over_http_goes_on_with_its_trace(env):
+    """The broker begins none: what comes without is not sampled."""
+    stack, collector = await collecting(env)
+    sub = await subscriber(env, stack)
+    api = Api(stack)
+    await api.publish("t/x", b"without")
+    assert pairs(await sub.receive()) == []
+    await api.publish("t/x", b"with", {"traceparent": GIVEN})
+    assert traceparent(await sub.receive()) == GIVEN
+    spans = await told(collector, TRACE, "receive", "queue", "deliver")
+    assert {s.parent for s in spans.values()} == {SPAN}
+    assert spans["receive"].attributes["messaging.client.id"] == "token:local"
+    assert {s.trace for s in collector.spans} == {TRACE}
 
 
 async def test_attempts_and_a_dead_letter(env):

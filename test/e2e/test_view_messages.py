@@ -7,6 +7,7 @@ import time
 import mqtt
 import stack as parts
 import view
+from api import Api
 from cluster import eventually
 
 DURABLE = {"session_expiry": 600}
@@ -86,6 +87,22 @@ async def test_a_link_that_is_refused_is_told(env):
     assert rows[0]["who"] == "127.0.0.1" and rows[0]["space"] is None and rows[0]["topic"] is None, rows
     assert "another-token" not in view.ask(stack.broker, "/refusals").text
     env.check_leftovers = False
+
+
+async def test_refusals_of_the_http_api_are_told(env):
+    stack = await env.stack(sidecars=0, broker={"acl": ACL, "acl-default": "allow"})
+    api = Api(stack)
+    await api.publish("secret/a", b"private", status=403)
+    await api.publish("a", b"private", {"sqmqos-space": "foreign"}, status=403)
+    await Api(stack, token="wrong-token").publish("a", b"private", status=401)
+    by = {(row["kind"], row["who"]): row for row in view.rows(stack.broker, "refusals")}
+    assert set(by) == {("publish", "default"), ("publish", "foreign"), ("http", "127.0.0.1")}, by
+    rule, space, token = by["publish", "default"], by["publish", "foreign"], by["http", "127.0.0.1"]
+    assert (rule["code"], rule["topic"], rule["identity"]) == (0x87, "secret/a", "token:local"), rule
+    assert (space["code"], space["space"], space["identity"]) == (0x87, "foreign", "token:local"), space
+    assert (token["code"], token["reason"], token["identity"]) == (401, "static-unknown", None), token
+    text = view.ask(stack.broker, "/refusals").text
+    assert "private" not in text and "wrong-token" not in text
 
 
 async def test_a_message_is_followed_by_its_key_and_its_origin(env):
