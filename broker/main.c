@@ -76,7 +76,7 @@ struct program {
 	struct sq_front *fronts[FRONTS];
 	struct {
 		struct sq_service *link, *http; /* http is NULL where it is off */
-	} services;                             /* of the first front */
+	} services;                             /* of the fronts, whose they are */
 	struct sq_admin *admin;
 	struct sq_exporter *exporter; /* of spans; NULL: none */
 	const struct sq_admin_pages

@@ -34,7 +34,7 @@ This page follows from the comments in [values.yaml](../helm/sqmqos/values.yaml)
 
 # Keys of the broker that the chart sets itself, from values of their own or because a pod has
 # one answer to them.
-CHART_SETS = re.compile(r"""^(listen\.address|tls\..*|auth\..*|spaces(\..*)?|acl|acl-default|workers|engine|store\.dir|
+CHART_SETS = re.compile(r"""^(listen\.address|http\.listen|tls\..*|auth\..*|spaces(\..*)?|acl|acl-default|workers|engine|store\.dir|
     store\.journal-size|store\.max-size|admin\..*|drain-timeout|log\..*|tracing\.endpoint)$""", re.X)
 
 

@@ -350,7 +350,8 @@ def api(folder, broker):
     if off:
         return None
     tls = broker.tree["tls"]["enabled"] not in (False, "false")
-    url = f"http{'s' if tls else ''}://{broker.tree['listen']['address']}"
+    address = (broker.tree.get("http") or {}).get("listen") or broker.tree["listen"]["address"]
+    url = f"http{'s' if tls else ''}://{address}"
     ca = f"--cacert {shlex.quote(str(folder / 'ca.pem'))} " if tls else ""
     token = f'"authorization: bearer $(cat {shlex.quote(str(folder / "api-token"))})"'
     return url, f"curl -fsS {ca}-H {token}"

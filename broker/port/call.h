@@ -1,4 +1,5 @@
-/* A call: a request of a peer on its way from a front to the owner of its session and back.
+/* A call: a request of a peer on its way from a front to the owner of its session and back; that of a
+ * publisher without a session (SQ_CALL_PUBLISH) goes to the worker that it names.
  *
  * The front allocates a call and keeps it until it is answered, also when the request has ended
  * meanwhile: a reset stream only drops the answer.  Each call is answered exactly once. */

@@ -1,8 +1,8 @@
 /* The publishing of a publisher's messages, one after the other, into transactions.
  *
  * Structure: put.c puts a message into queues, route_message.c finds them, publish.c carries out a
- * message's options, own.c publishes the broker's own messages.  A session passes values and two
- * functions: publish/ knows no session. */
+ * message's options, own.c publishes the broker's own messages.  A session, or the intake for a
+ * publisher without one, passes values and two functions: publish/ knows neither. */
 #ifndef SQ_BROKER_PUBLISH_MESSAGE_H
 #define SQ_BROKER_PUBLISH_MESSAGE_H
 

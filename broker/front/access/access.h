@@ -19,9 +19,9 @@ unsigned sq_access_local(const struct sq_admin_ask *, const char **why);
 struct sq_access {
 	struct sq_acl *acl;            /* a reference; NULL: it may everything */
 	const struct sq_identity *who; /* the caller's */
-	const char *what; /* a table or a deed, which rules know by the name of a queue; static */
-	char *space;      /* the last one that was judged */
-	bool may;         /* how */
+	const char *what;     /* a table, "backlog" or "tap", as rules' queues of operate; static */
+	char *space;          /* the last one that was judged */
+	bool may;             /* how */
 	struct sq_buf denied; /* of the last refusal, for people */
 };
 
