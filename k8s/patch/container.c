@@ -100,12 +100,12 @@ env_security(const struct sq_settings *s, json_t *env)
 static void
 env_tracing(const struct sq_settings *s, json_t *env)
 {
-	if (s->trace_endpoint[0] == '\0')
+	if (s->tracing.endpoint[0] == '\0')
 		return;
-	env_add(env, "SQMQOS_TRACING_ENDPOINT", s->trace_endpoint);
-	env_add(env, "SQMQOS_TRACING_SAMPLE", s->trace_sample);
-	if (strcmp(s->trace_parent, "sampled") != 0)
-		env_add(env, "SQMQOS_TRACING_TRACEPARENT", s->trace_parent);
+	env_add(env, "SQMQOS_TRACING_ENDPOINT", s->tracing.endpoint);
+	env_add(env, "SQMQOS_TRACING_SAMPLE", s->tracing.sample);
+	if (strcmp(s->tracing.traceparent, "sampled") != 0)
+		env_add(env, "SQMQOS_TRACING_TRACEPARENT", s->tracing.traceparent);
 }
 
 static json_t *

@@ -19,6 +19,13 @@ enum {
 enum sq_resource { SQ_RESOURCE_CPU, SQ_RESOURCE_MEMORY, SQ_RESOURCE_STORAGE, SQ_RESOURCES };
 extern const char *const sq_resource_names[SQ_RESOURCES]; /* as Kubernetes names them */
 
+/* Of sidecars' traces. */
+struct sq_settings_tracing {
+	char *endpoint;    /* "": publishes are not traced */
+	char *sample;      /* a share, from 0 to 1 */
+	char *traceparent; /* which publishes get one: sampled, all */
+};
+
 struct sq_settings {
 	char *version;        /* of the installation; the label's value */
 	char *space;          /* namespace that the brokers run in */
@@ -29,8 +36,7 @@ struct sq_settings {
 	char *registry, *repository, *tag, *digest, *pull_policy; /* "": not set */
 	char *requests[SQ_RESOURCES], *limits[SQ_RESOURCES];      /* quantities; NULL: none */
 	char *log_level, *log_format;
-	char *trace_endpoint, *trace_sample,
-	    *trace_parent; /* "": publishes are not traced; a share */
+	struct sq_settings_tracing tracing;
 	bool seccomp, core_dumps;
 	char *audience;
 	int64_t run_as_user; /* -1: left to the platform */

@@ -172,7 +172,7 @@ const struct sq_config_key sq_sidecar_keys[] = {
     {"tracing.traceparent", SQ_CFG_ENUM, offsetof(struct sq_sidecar_cfg, trace_all), "sampled", 0,
 	0, trace_parents,
 	"Which publishes without a traceparent get one; all: those that are not sampled, too, with "
-        "the "
+	"the "
 	"flags 00, for 71 bytes each."},
     KEY("tracing.endpoint", SQ_CFG_STRING, trace_endpoint, NULL, 0, 0,
 	"Collector that gets spans of sampled messages by OTLP over HTTP, as "

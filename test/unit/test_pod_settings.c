@@ -60,8 +60,8 @@ Test(pod_settings, everything_said)
 	cr_assert(s.core_dumps);
 	cr_assert_eq(s.run_as_user, -1);
 	cr_assert_eq(s.broker_port, 65535);
-	cr_assert_str_eq(s.trace_endpoint, "http://c:4318");
-	cr_assert_str_eq(s.trace_sample, "0.5");
+	cr_assert_str_eq(s.tracing.endpoint, "http://c:4318");
+	cr_assert_str_eq(s.tracing.sample, "0.5");
 	sq_settings_free(&s);
 }
 
