@@ -46,29 +46,43 @@ sq_reply_header(h2o_req_t *req, const h2o_token_t *name, const char *value)
 	h2o_add_header(&req->pool, &req->res.headers, name, NULL, value, strlen(value));
 }
 
-void
-sq_reply_empty(h2o_req_t *req, unsigned status)
+/* Begins the response, and ends it with 'body' if that is not empty. */
+static void
+reply_whole(h2o_req_t *req, unsigned status, h2o_iovec_t body)
 {
 	static h2o_generator_t none = {NULL, NULL};
 
 	req->res.status = (int)status;
 	req->res.reason = sq_reply_reason(status);
 	h2o_start_response(req, &none);
-	h2o_send(req, NULL, 0, H2O_SEND_STATE_FINAL);
+	h2o_send(req, &body, body.len > 0, H2O_SEND_STATE_FINAL);
+}
+
+void
+sq_reply_empty(h2o_req_t *req, unsigned status)
+{
+	reply_whole(req, status, h2o_iovec_init(NULL, 0));
+}
+
+void
+sq_reply_send_static(
+    h2o_req_t *req, unsigned status, const char *type, const void *body, size_t len)
+{
+	bool head = h2o_memis(req->method.base, req->method.len, H2O_STRLIT("HEAD"));
+
+	req->res.content_length = len;
+	sq_reply_header(req, H2O_TOKEN_CONTENT_TYPE, type);
+	reply_whole(req, status, h2o_iovec_init(body, head ? 0 : len));
 }
 
 void
 sq_reply_send(h2o_req_t *req, unsigned status, const char *type, const void *body, size_t len)
 {
-	req->res.content_length = len;
-	sq_reply_header(req, H2O_TOKEN_CONTENT_TYPE, type);
-	if (len == 0 || h2o_memis(req->method.base, req->method.len, H2O_STRLIT("HEAD"))) {
-		sq_reply_empty(req, status);
-		return;
-	}
-	req->res.status = (int)status;
-	req->res.reason = sq_reply_reason(status);
-	h2o_send_inline(req, body, len);
+	h2o_iovec_t copy = {0};
+
+	if (!h2o_memis(req->method.base, req->method.len, H2O_STRLIT("HEAD")))
+		copy = h2o_strdup(&req->pool, body, len);
+	sq_reply_send_static(req, status, type, copy.base, len);
 }
 
 /* Appends text within a JSON string. */

@@ -10,12 +10,14 @@ import os
 import re
 import signal
 import ssl
+import struct
 import sys
 import time
 
 import stack as parts
 from api import Api
 from cluster import eventually, metric, metrics
+from link import HEADERS, PREFACE, SETTINGS, frame, literal
 from mqtt import Client
 from scenario import scenario
 
@@ -221,6 +223,8 @@ WRONG = [
     ("/v1/publish/" + "a/" * 200, {}, 422, "invalid-topic", "levels"),
     ("/v1/publish/a", {"sqmqos-response-topic": "a/#"}, 422, "invalid-topic", "sqmqos-response-topic"),
     ("/v1/publish/a", {"sqmqos-tag": "a/b"}, 422, "invalid-property", "sqmqos-tag"),
+    ("/v1/publish/a", {"sqmqos-tag": ",".join(f"t{i}" for i in range(33))}, 422, "invalid-property",
+     "32 different tags"),
     ("/v1/publish/a", {"sqmqos-property": "sqmqos-key=k"}, 422, "invalid-property", "sqmqos-"),
     ("/v1/publish/a", {"sqmqos-delay": "9000h"}, 422, "invalid-property", "delay"),
     ("/v1/publish/a", {"idempotency-key": "k", "sqmqos-receipt": "$SYS/r"}, 422, "invalid-property",
@@ -244,6 +248,31 @@ async def test_what_is_wrong_is_said_as_a_problem(env):
         assert answer.headers["allow"] == "HEAD, OPTIONS, POST, PUT", answer
     log = stack.log(stack.broker)
     assert secret.decode() not in log and api.token not in log
+
+
+async def untaken(stack, context, asked, n):
+    """A connection that takes no byte of its 'n' answers; they have begun."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", stack.broker_port, ssl=context)
+    writer.write(PREFACE + frame(SETTINGS, 0, 0, struct.pack(">HI", 4, 0)) + asked)
+    while n > 0:
+        head = await reader.readexactly(9)
+        await reader.readexactly(int.from_bytes(head[:3], "big"))
+        n -= head[3] == HEADERS
+    return writer
+
+
+async def test_answers_that_nobody_takes_are_not_copied(env):
+    stack, api = await api_stack(env, limits={"memory": "128Mi"})
+    context = ssl.create_default_context(cafile=stack.folder / "ca.pem")
+    context.set_alpn_protocols(["h2"])
+    head = b"".join(literal(*field) for field in (
+        (":method", "GET"), (":scheme", "https"), (":authority", "x"), (":path", "/v1/openapi.json"),
+        ("authorization", f"bearer {api.token}")))
+    asked = b"".join(frame(HEADERS, 5, 1 + 2 * i, head) for i in range(100))
+    writers = [await untaken(stack, context, asked, 100) for _ in range(80)]
+    await api.publish("a", b"x" * 1000)  # 503 where memory is short
+    for writer in writers:
+        writer.transport.abort()
 
 
 async def test_large_bodies(env):
@@ -295,7 +324,15 @@ async def test_spaces_and_rules(env):
     assert answer.problem == "forbidden", answer
     answer = await api.publish("secret/a", b"x", {"sqmqos-space": "default"}, 403)
     assert answer.problem == "forbidden" and "secret/a" in answer.json["detail"], answer
+    parts.add_token(stack.folder / "one", ["default"], "one")
+    one = Api(stack, token=(stack.folder / "one").read_text().strip(), space=None)
+
+    async def known():
+        return (await one.ask("GET", "/v1")).status == 200
+    await eventually(known, "the broker has read the tokens again")
     assert not sub.inbox
+    answer = await one.publish("a", b"y")
+    assert answer.json["outcome"] == "stored" and (await sub.receive()).payload == b"y", answer
     await leave(sub)
 
 

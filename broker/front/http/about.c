@@ -49,5 +49,6 @@ sq_http_about_openapi(struct sq_http_request *r, struct sq_conn *conn, h2o_req_t
     const struct sq_http_route *route, const struct sq_identity *who)
 {
 	(void)conn, (void)route, (void)who;
-	sq_http_answer(req, r, 200, sq_http_openapi, sq_http_openapi_len);
+	/* A peer that takes none of them may ask for a hundred at a time. */
+	sq_http_answer_static(req, r, 200, sq_http_openapi, sq_http_openapi_len);
 }

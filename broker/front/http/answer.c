@@ -94,6 +94,14 @@ sq_http_answer(
 	sq_reply_send(req, status, "application/json", body, len);
 }
 
+void
+sq_http_answer_static(
+    h2o_req_t *req, const struct sq_http_request *r, unsigned status, const void *body, size_t len)
+{
+	answer_begin(req, r, status, false);
+	sq_reply_send_static(req, status, "application/json", body, len);
+}
+
 static void
 answer_allow(h2o_req_t *req, enum sq_http_resource resource)
 {

@@ -9,6 +9,9 @@
 /* Answers with JSON: 'len' bytes, which are copied. */
 void sq_http_answer(
     h2o_req_t *, const struct sq_http_request *, unsigned status, const void *body, size_t len);
+/* The same with bytes that are not copied, and outlive the connection. */
+void sq_http_answer_static(
+    h2o_req_t *, const struct sq_http_request *, unsigned status, const void *body, size_t len);
 /* Answers with the methods of the request's resource, and no body; to a preflight also with what CORS
  * allows. */
 void sq_http_answer_methods(h2o_req_t *, const struct sq_http_request *);
