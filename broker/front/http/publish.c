@@ -18,6 +18,7 @@
 #include "core/clock.h"
 #include "core/mem.h"
 #include "core/utf8.h"
+#include "proto/topic/tags.h"
 #include "proto/topic/topic.h"
 #include "web/worker.h"
 
@@ -153,12 +154,17 @@ static int
 publish_check_features(
     const struct sq_limits *limits, const struct sq_http_fields *f, struct sq_http_fault *fault)
 {
+	struct sq_tags tags;
+
 	if ((f->qos == SQ_HTTP_ASSURED ? 2 : f->qos) > limits->max_qos)
 		return sq_http_fault_say(fault, SQ_HTTP_INVALID_PROPERTY,
 		    "QoS %u is above mqtt.max-qos, %u", f->qos, limits->max_qos);
 	if (f->retain && (limits->off & SQ_OFF_RETAIN) != 0)
 		return sq_http_fault_say(
 		    fault, SQ_HTTP_INVALID_PROPERTY, "retained messages are off (mqtt.retain)");
+	if (!sq_tags_read((struct sq_bytes){sq_buf_data(&f->user), sq_buf_len(&f->user)}, &tags))
+		return sq_http_fault_say(fault, SQ_HTTP_INVALID_PROPERTY,
+		    "the message has more than %d different tags", SQ_TAGS_MAX);
 	return SQ_OK;
 }
 
@@ -173,7 +179,8 @@ publish_space(const struct sq_http_fields *f, const struct sq_identity *who,
 	if (f->space.len == 0 && who->n_spaces > 1)
 		return sq_http_fault_say(fault, SQ_HTTP_MALFORMED,
 		    "%s has several spaces: sqmqos-space must name one", who->name);
-	memcpy(out, f->space.p, f->space.len);
+	if (f->space.len > 0)
+		memcpy(out, f->space.p, f->space.len);
 	out[f->space.len] = '\0';
 	if (f->space.len == 0 && who->n_spaces == 0)
 		strcpy(out, SPACE_UNSAID);
