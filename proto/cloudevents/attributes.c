@@ -195,6 +195,19 @@ sq_ce_props(const struct sq_ce *ce, struct sq_buf *out)
 	}
 }
 
+struct sq_bytes
+sq_ce_stray(const struct sq_ce *ce)
+{
+	static const char ours[] = "sqmqos";
+	struct sq_bytes rest = sq_ce_attributes(ce), name, value;
+
+	while (sq_props_user_next(&rest, &name, &value))
+		if (name.len >= sizeof ours - 1 && memcmp(name.p, ours, sizeof ours - 1) == 0 &&
+		    attribute_find(name) == NULL)
+			return name;
+	return (struct sq_bytes){0};
+}
+
 void
 sq_ce_key(const struct sq_ce *ce, struct sq_buf *out)
 {

@@ -106,6 +106,9 @@ void sq_ce_json(const struct sq_ce *, struct sq_buf *out);
  * type.  False: there are no more. */
 struct sq_bytes sq_ce_attributes(const struct sq_ce *);
 bool sq_ce_next(struct sq_bytes *rest, struct sq_bytes *name, struct sq_bytes *value);
+/* The name of the first attribute that begins with "sqmqos" and is no extension of ours, as one that
+ * is misspelt; empty: there is none. */
+struct sq_bytes sq_ce_stray(const struct sq_ce *);
 /* A value as that of a header (HTTP binding §3.1.3.2). */
 void sq_ce_header_value(struct sq_buf *out, struct sq_bytes value);
 /* What is unique to the event: its source and its id, with a space between them, which no source

@@ -163,6 +163,10 @@ Test(http_events, extensions_ask_where_no_header_does)
 	    "sqmqosttl must be a duration");
 	is_refused(STRUCTURED, "{" NEEDED ",\"sqmqostags\":\"a/b\"}", SQ_HTTP_CLOUDEVENT_INVALID,
 	    "sqmqostags: ");
+	is_refused(STRUCTURED, "{" NEEDED ",\"sqmqosqos\":\"3\"}", SQ_HTTP_CLOUDEVENT_INVALID,
+	    "\"sqmqosqos\": there is no such extension");
+	is_refused(HEADERS "ce-sqmqosdely: 5s\n", "", SQ_HTTP_CLOUDEVENT_INVALID,
+	    "\"sqmqosdely\": there is no such extension");
 }
 
 Test(http_events, an_event_expires_at_its_time)

@@ -124,15 +124,29 @@ event_ask(struct sq_http_fields *f, const char *header, const char *attribute,
 	return SQ_EINVAL;
 }
 
+/* What one asks for that is misspelt is not lost in silence. */
+static int
+event_stray(const struct sq_ce *ce, struct sq_http_fault *fault)
+{
+	struct sq_bytes name = sq_ce_stray(ce);
+
+	if (name.len == 0)
+		return SQ_OK;
+	(void)sq_http_fault_say(fault, SQ_HTTP_CLOUDEVENT_INVALID, "attribute ");
+	sq_http_fault_name(fault, name);
+	sq_buf_printf(&fault->detail, ": there is no such extension");
+	return SQ_EINVAL;
+}
+
 /* What the extensions ask for, where no header has asked. */
 static int
 event_asked(
     const struct sq_ce *ce, int64_t now_ms, struct sq_http_fields *f, struct sq_http_fault *fault)
 {
 	const struct sq_ce_asked *a = &ce->asked;
-	int err = SQ_OK;
+	int err = event_stray(ce, fault);
 
-	if (f->expiry_s == SQ_MSG_NO_EXPIRY)
+	if (err == SQ_OK && f->expiry_s == SQ_MSG_NO_EXPIRY)
 		err = event_ask(f, "sqmqos-ttl", "sqmqosttl", a->ttl, fault);
 	if (err == SQ_OK && f->delay_s == 0)
 		err = event_ask(f, SQ_PROP_DELAY, "sqmqosdelay", a->delay, fault);
