@@ -233,6 +233,8 @@ Test(http_fields, what_is_wrong_is_said)
 {
 	refuse("sqmqos-qoss: 1", SQ_HTTP_MALFORMED, "did you mean sqmqos-qos?");
 	refuse("sqmqos-key: k", SQ_HTTP_MALFORMED, "did you mean idempotency-key?");
+	refuse("sqmqos-idempotency-key: k", SQ_HTTP_MALFORMED, "did you mean idempotency-key?");
+	refuse("x-idempotency-key: k", SQ_HTTP_MALFORMED, "did you mean idempotency-key?");
 	refuse("sqmqos-zzzzzzzz: k", SQ_HTTP_MALFORMED, "unknown header \"sqmqos-zzzzzzzz\"");
 	refuse("sqmqos-: k", SQ_HTTP_MALFORMED, "unknown header");
 	refuse("sqmqos-qos: 1\nsqmqos-qos: 1", SQ_HTTP_MALFORMED, "twice");

@@ -284,7 +284,15 @@ fields_ours(struct sq_bytes name)
 	return name.len >= PREFIX_LEN && memcmp(name.p, SQ_PROP_PREFIX, PREFIX_LEN) == 0;
 }
 
-/* A header with our prefix that there is not. */
+/* Names that others give the key, the first as over MQTT: its promise is not to be lost unseen. */
+static bool
+fields_key(struct sq_bytes name)
+{
+	return sq_bytes_are(name, SQ_PROP_KEY) || sq_bytes_are(name, "sqmqos-" KEY_HEADER) ||
+	    sq_bytes_are(name, "x-" KEY_HEADER);
+}
+
+/* A header that there is not, with our prefix or a name of the key's. */
 static int
 fields_unknown(struct sq_http_fault *fault, struct sq_bytes name)
 {
@@ -293,7 +301,7 @@ fields_unknown(struct sq_http_fault *fault, struct sq_bytes name)
 
 	(void)sq_http_fault_say(fault, SQ_HTTP_MALFORMED, "unknown header ");
 	sq_http_fault_name(fault, name);
-	if (sq_bytes_are(name, SQ_PROP_KEY)) { /* its name over MQTT */
+	if (fields_key(name)) {
 		sq_buf_printf(&fault->detail, ", did you mean " KEY_HEADER "?");
 		return SQ_EINVAL;
 	}
@@ -315,7 +323,9 @@ fields_take(struct reading *r, const struct sq_http_header *h)
 	while (i < SQ_ARRAY_LEN(fields) && !sq_bytes_are(h->name, fields[i].name))
 		i++;
 	if (i == SQ_ARRAY_LEN(fields))
-		return fields_ours(h->name) ? fields_unknown(r->fault, h->name) : SQ_OK;
+		return fields_ours(h->name) || fields_key(h->name)
+		    ? fields_unknown(r->fault, h->name)
+		    : SQ_OK;
 	r->name = fields[i].name;
 	if (!fields[i].repeats && (r->seen & 1u << i) != 0)
 		return reading_bad(r, "stands there twice");
