@@ -354,7 +354,7 @@ def api(folder, broker):
     url = f"http{'s' if tls else ''}://{address}"
     ca = f"--cacert {shlex.quote(str(folder / 'ca.pem'))} " if tls else ""
     token = f'"authorization: bearer $(cat {shlex.quote(str(folder / "api-token"))})"'
-    return url, f"curl -fsS {ca}-H {token}"
+    return url, f"curl -sS --fail-with-body {ca}-H {token}"
 
 
 def announce_api(folder, broker):

@@ -61,7 +61,8 @@ static const struct sq_why_rule refused_rules[] = {
 	    "take the dead letters, or redrive them: sqmqos dead-letters redrive --space {space}",
 	.one_of = MENDS},
     {.when = {SQ_WHEN_IS("reason", "property")},
-	.mend = "correct the message's user property: it is refused each time",
+	.mend = "correct the message's user property, or over HTTP its header: it is refused "
+		"each time",
 	.one_of = MENDS},
     {.when = {SQ_WHEN("space", KNOWN)},
 	.mend = "see what the space may have: sqmqos spaces show {space}",
