@@ -112,7 +112,7 @@ ask_admit(const struct sq_conn *c, h2o_req_t *req, struct sq_service *service,
 	struct sq_ledger *ledger = c->part->door->ledger;
 
 	if (service->max_identity_running == 0 ||
-	    sq_ledger_running(ledger, who) < service->max_identity_running)
+	    sq_ledger_running(ledger, who->id) < service->max_identity_running)
 		return true;
 	ask_turn_away(req, service, SQ_TURNED_IDENTITY_BUSY);
 	return false;

@@ -3,20 +3,19 @@
 #include <assert.h>
 #include <pthread.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "core/htab.h"
 #include "core/mem.h"
 
 struct sq_ledger_entry {
 	struct sq_hnode node;
-	const struct sq_identity *who; /* a reference; of the first of them */
+	uint64_t identity;
 	unsigned n;
 };
 
 struct sq_ledger {
 	pthread_mutex_t lock;
-	struct sq_htab by_name;
+	struct sq_htab entries; /* by identity */
 };
 
 struct sq_ledger *
@@ -36,39 +35,38 @@ sq_ledger_free(struct sq_ledger **lp)
 	*lp = NULL;
 	if (l == NULL)
 		return;
-	assert(sq_htab_walk(&l->by_name, NULL) == NULL);
-	sq_htab_fini(&l->by_name);
+	assert(sq_htab_walk(&l->entries, NULL) == NULL);
+	sq_htab_fini(&l->entries);
 	pthread_mutex_destroy(&l->lock);
 	free(l);
 }
 
-/* A new token of the same account is the same identity. */
+/* Under the lock. */
 static struct sq_ledger_entry *
-ledger_find(struct sq_ledger *l, const struct sq_identity *who, uint64_t hash)
+ledger_find(struct sq_ledger *l, uint64_t identity)
 {
-	struct sq_hnode *n;
+	struct sq_hnode *n = sq_htab_find(&l->entries, sq_hash_u64(identity));
 
-	for (n = sq_htab_find(&l->by_name, hash); n != NULL; n = sq_htab_next_same(n)) {
+	for (; n != NULL; n = sq_htab_next_same(n)) {
 		struct sq_ledger_entry *found = SQ_CONTAINER_OF(n, struct sq_ledger_entry, node);
 
-		if (strcmp(found->who->name, who->name) == 0)
+		if (found->identity == identity)
 			return found;
 	}
 	return NULL;
 }
 
 struct sq_ledger_entry *
-sq_ledger_enter(struct sq_ledger *l, const struct sq_identity *who)
+sq_ledger_enter(struct sq_ledger *l, uint64_t identity)
 {
-	uint64_t hash = sq_hash(who->name, strlen(who->name));
 	struct sq_ledger_entry *entry;
 
 	pthread_mutex_lock(&l->lock);
-	entry = ledger_find(l, who, hash);
+	entry = ledger_find(l, identity);
 	if (entry == NULL) {
 		entry = sq_xcalloc(1, sizeof *entry);
-		entry->who = sq_identity_ref(who);
-		sq_htab_insert(&l->by_name, &entry->node, hash);
+		entry->identity = identity;
+		sq_htab_insert(&l->entries, &entry->node, sq_hash_u64(identity));
 	}
 	entry->n++;
 	pthread_mutex_unlock(&l->lock);
@@ -87,23 +85,19 @@ sq_ledger_leave(struct sq_ledger *l, struct sq_ledger_entry **ep)
 	if (--entry->n > 0)
 		entry = NULL;
 	else
-		sq_htab_remove(&l->by_name, &entry->node);
+		sq_htab_remove(&l->entries, &entry->node);
 	pthread_mutex_unlock(&l->lock);
-	if (entry == NULL)
-		return;
-	sq_identity_unref(&entry->who);
 	free(entry);
 }
 
 unsigned
-sq_ledger_running(struct sq_ledger *l, const struct sq_identity *who)
+sq_ledger_running(struct sq_ledger *l, uint64_t identity)
 {
-	uint64_t hash = sq_hash(who->name, strlen(who->name));
 	const struct sq_ledger_entry *entry;
 	unsigned n;
 
 	pthread_mutex_lock(&l->lock);
-	entry = ledger_find(l, who, hash);
+	entry = ledger_find(l, identity);
 	n = entry != NULL ? entry->n : 0;
 	pthread_mutex_unlock(&l->lock);
 	return n;

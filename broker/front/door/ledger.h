@@ -1,9 +1,9 @@
-/* Pending requests of each identity, over all connections of a door.  Thread: any of the door's.
- * Locks: one, inside. */
+/* Pending requests of each identity, by its id, over all connections of a door.  Thread: any of the
+ * door's.  Locks: one, inside. */
 #ifndef SQ_BROKER_FRONT_DOOR_LEDGER_H
 #define SQ_BROKER_FRONT_DOOR_LEDGER_H
 
-#include "broker/auth/identity/identity.h"
+#include <stdint.h>
 
 struct sq_ledger_entry;
 struct sq_ledger;
@@ -12,12 +12,11 @@ struct sq_ledger *sq_ledger_new(void);
 /* Frees it and nulls the pointer; every entry has been left. */
 void sq_ledger_free(struct sq_ledger **);
 
-/* Counts one more request of the identity, until sq_ledger_leave(): of its name, as two tokens of one
- * account are the same, and callers without a credential. */
-struct sq_ledger_entry *sq_ledger_enter(struct sq_ledger *, const struct sq_identity *);
+/* Counts one more request of the identity, until sq_ledger_leave(). */
+struct sq_ledger_entry *sq_ledger_enter(struct sq_ledger *, uint64_t identity);
 /* Counts it no more, and nulls the pointer, which may be NULL. */
 void sq_ledger_leave(struct sq_ledger *, struct sq_ledger_entry **);
-/* How many of the identity there are. */
-unsigned sq_ledger_running(struct sq_ledger *, const struct sq_identity *);
+/* How many the identity has. */
+unsigned sq_ledger_running(struct sq_ledger *, uint64_t identity);
 
 #endif

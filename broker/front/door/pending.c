@@ -56,7 +56,7 @@ sq_pending_begin(
 {
 	pending_start(p, c, req, true);
 	if (who != NULL)
-		p->entry = sq_ledger_enter(c->part->door->ledger, who);
+		p->entry = sq_ledger_enter(c->part->door->ledger, who->id);
 }
 
 void
