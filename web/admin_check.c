@@ -1,5 +1,6 @@
 #include "web/admin_check.h"
 
+#include <assert.h>
 #include <stdbool.h>
 #include <string.h>
 #include <strings.h>
@@ -115,7 +116,7 @@ check_is_foreign(const h2o_req_t *req)
 	return false;
 }
 
-_Static_assert(SQ_ADMIN_BODY_MAX == 16 << 10, "what a client is told");
+static_assert(SQ_ADMIN_BODY_MAX == 16 << 10, "what a client is told");
 
 unsigned
 sq_admin_check(const h2o_req_t *req, const char *methods, const char **why)

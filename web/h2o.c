@@ -234,14 +234,14 @@ sq_h2o_calm(h2o_socket_t *sock, const char *text)
 	conn->state = H2O_HTTP2_CONN_STATE_IS_CLOSING; /* as h2o's own errors do */
 }
 
-/* Over HTTP/1 the head of the request stands at the begin of the socket's input until its answer is
- * written, a body behind it; over HTTP/2 h2o takes :authority, once, and no Host. */
 bool
 sq_h2o_pending(const h2o_loop_t *loop)
 {
 	return loop->_pending_as_client != NULL || loop->_pending_as_server != NULL;
 }
 
+/* Over HTTP/1 the head of the request stands at the begin of the socket's input until its answer is
+ * written, a body behind it; over HTTP/2 h2o takes :authority, once, and no Host. */
 bool
 sq_h2o_one_host(const h2o_req_t *req)
 {

@@ -16,7 +16,8 @@
 /* Has 't' run on 'to', in the turn's part SQ_TURN_WORK.  The caller keeps 'to' alive until then.
  * Thread: any.  Locks: none held after it. */
 void sq_worker_post(struct sq_worker *to, struct sq_task *t);
-/* Has 't' run on 'to', in any part of the turn; see core/task.h.  Thread: any.  Locks: none held after it. */
+/* Has 't' run on 'to', in any part of the turn; see core/task.h.  Thread: any.  Locks: none held after
+ * it. */
 void sq_worker_post_in(struct sq_worker *to, enum sq_turn_part turn, struct sq_task *t);
 /* Has 't' run in the next turn of the calling worker, after tasks that other threads have posted by
  * then: for work in slices.  Thread: a worker's. */

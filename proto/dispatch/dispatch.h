@@ -16,10 +16,11 @@
  *    when all of these have come to an end, and the lane's first item is free.  So a message that
  *    failed holds up its lane, and no other.
  *  - An attempt is counted, and durable, before the item is free again: a crash can't give it more
- *    attempts than there may be.  Until then what its consumer says still counts.
+ *    attempts than there may be.  Until then an OK of a consumer whose time was over still counts.
  *  - No item is handed out that has expired.
  *  - What waits here, and what is out, is bounded.  The dispatcher asks for no more than it can
- *    hand out, as far as it knows, and gives back what nobody waits for. */
+ *    hand out, as far as it knows; of SQ_DISPATCH_NONE it gives back what nobody waits for, and
+ *    lanes keep what they have. */
 #ifndef SQ_PROTO_DISPATCH_DISPATCH_H
 #define SQ_PROTO_DISPATCH_DISPATCH_H
 
@@ -165,6 +166,7 @@ uint64_t sq_dispatch_due_ms(const struct sq_dispatch *);
 /* The next action; false: there is none.  Called until then after each of the above. */
 bool sq_dispatch_next(struct sq_dispatch *, uint64_t now_ms, struct sq_dispatch_action *out);
 
+/* Looks at each lane. */
 struct sq_dispatch_counts sq_dispatch_count(const struct sq_dispatch *);
 
 #endif

@@ -63,7 +63,6 @@ subject_add_text(struct subject_list *l, size_t rule, bool deny, const char *tex
 			subject_add(l, (struct subject_entry){.rule = rule});
 		return;
 	}
-
 	if (sq_acl_has_places(text)) {
 		if (sq_acl_fill(&filled, text, topic, who) == SQ_OK) {
 			e.len = sq_buf_len(&filled);
