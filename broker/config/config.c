@@ -263,11 +263,11 @@ const struct sq_config_key sq_broker_config_keys[] = {
 	MIB *MIB, NULL,
 	"Bytes that the requests of all strangers hold; above that, the one that holds most goes."},
     {"http.enabled", SQ_CFG_BOOL, AT(http), "true", 0, 0, NULL,
-	"The HTTP API, below /v1 of listen.address; false: sidecars alone are served."},
+	"The HTTP API, below /v1 of listen.address, or of http.listen; false: sidecars alone are "
+	"served."},
     {"http.listen", SQ_CFG_STRING, AT(http_listen), NULL, 0, 0, NULL,
 	"Another address for the HTTP API alone, as listen.address, which then serves sidecars "
-	"alone; "
-	"unset: both are served at that one."},
+	"alone, each with link.max-connections; unset: both are served at that one."},
     {"http.read-timeout", SQ_CFG_DURATION, AT(http_read_ms), "70s", SECOND, HOUR, NULL,
 	"A connection without a link ends whose request takes so long to come, however it "
 	"trickles."},

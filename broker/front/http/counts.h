@@ -8,7 +8,7 @@
 
 #include "broker/front/http/route.h"
 
-/* The statuses that the API answers with, besides those of its problems. */
+/* Places for statuses: those of good answers, and one for each problem. */
 enum { SQ_HTTP_STATUSES_MAX = 32 };
 
 struct sq_http_counts {
