@@ -361,7 +361,8 @@ http_say_status(const struct sq_http *h, long status, const char *path, struct s
 	if (status == 403) {
 		sq_buf_printf(err,
 		    "; the broker's acl lets an identity in by: {allow: [%s], identity: "
-		    "\"NAME\"}; one that may name any space by a rule with a space gives --space",
+		    "\"NAME\"}; one that has spaces of its own, or a rule with a space, gives "
+		    "--space",
 		    strncmp(path, "/v1/do/", 7) == 0 ? "manage" : "operate");
 		return SQ_EDENIED;
 	}

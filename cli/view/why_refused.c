@@ -114,13 +114,29 @@ refused_concerns(const struct refused_walk *r, const json_t *row)
 	return strcmp(topic, r->topic) == 0;
 }
 
+/* A publish over HTTP is of no session, and 'who' is its space: its identity stands for it. */
+static json_t *
+refused_named(const json_t *row)
+{
+	json_t *named = json_deep_copy(row), *identity = json_object_get(named, "identity");
+
+	if (json_is_string(identity) &&
+	    strcmp(sq_why_text(row, "who"), sq_why_text(row, "space")) == 0)
+		json_object_set(named, "who", identity);
+	return named;
+}
+
 static bool
 refused_row(void *arg, const json_t *row)
 {
 	struct refused_walk *r = arg;
+	json_t *named;
 
-	if (refused_concerns(r, row) && r->n++ < TOLD_MAX)
-		SQ_WHY_JUDGE(r->told, refused_rules, row);
+	if (!refused_concerns(r, row) || r->n++ >= TOLD_MAX)
+		return true;
+	named = refused_named(row);
+	SQ_WHY_JUDGE(r->told, refused_rules, named);
+	json_decref(named);
 	return true;
 }
 

@@ -162,6 +162,9 @@ Test(cli_why, who_was_refused_and_by_what)
 	    "\"$share/g/a/#\", \"reason\": \"quota\", \"text\": \"as many as it may\", \"code\": "
 	    "151, "
 	    "\"count\": 4, \"last\": 1},"
+	    "{\"space\": \"shop\", \"who\": \"shop\", \"kind\": \"publish\", \"topic\": \"a/b\", "
+	    "\"reason\": \"property\", \"identity\": \"token:fn\", \"text\": \"its key\", "
+	    "\"code\": 131, \"count\": 1, \"last\": 1},"
 	    "{\"space\": \"shop\", \"who\": \"shop~w~late~pod\", \"kind\": \"attach\", \"reason\": "
 	    "\"denied\", \"text\": \"another's\", \"code\": 403, \"count\": 2, \"last\": 1},"
 	    "{\"space\": \"shop\", \"who\": \"shop~w~app\", \"kind\": \"publish\", \"topic\": "
@@ -172,6 +175,8 @@ Test(cli_why, who_was_refused_and_by_what)
 	    "acl[3] denies it\n  -> let a rule of the broker's acl allow it: sqmqos-broker "
 	    "--config "
 	    "FILE --explain-acl kube:shop/till",
+	    "! token:fn was refused a publish to a/b with 0x83, once, the last ",
+	    "its key\n  -> correct the message's user property, or over HTTP its header",
 	    "! shop~w~sub was refused a subscription to $share/g/a/# with 0x97, 4 times",
 	    "-> see what the space may have: sqmqos spaces show shop");
 }
