@@ -111,13 +111,15 @@ async def test_a_message_is_followed_by_its_key_and_its_origin(env):
     kept = await env.connect(stack.ports[0], "kept", props=DURABLE, ack="none")
     await kept.subscribe(("orders/#", 2))
     await kept.disconnect()
+    queue = "default~demo~kept"
+    await eventually(lambda: asyncio.to_thread(
+        lambda: view.row(stack.broker, "sessions", name=queue)["state"] == "detached"), "nobody takes them")
     for n in range(40):
         assert await app.publish(f"orders/{n}", b"private", 2, props=keyed(f"k-{n}")) == 0
     assert await app.publish("orders/star", b"private", 2, props=keyed("k-*")) == 0
     await app.publish("orders/plain", b"private", 1)
-    queue = "default~demo~kept"
     rows = view.rows(stack.broker, "messages", queue=queue)
-    assert [row["topic"] for row in rows] == [f"orders/{n}" for n in range(40)] + ["orders/star", "orders/plain"]
+    assert [row["topic"] for row in rows] == [f"orders/{n}" for n in range(40)] + ["orders/star", "orders/plain"], rows
     assert rows[-1]["key"] is None and not rows[-1]["assured"]
     assert "private" not in view.ask(stack.broker, "/messages").text
     assert not view.rows(stack.broker, "messages", queue="other")
