@@ -54,10 +54,12 @@ values_number(struct sq_bytes *b, uint64_t max, uint64_t *out)
 		if (v > max)
 			return false;
 	}
+	if (n == 0)
+		return false;
 	b->p += n;
 	b->len -= n;
 	*out = v;
-	return n > 0;
+	return true;
 }
 
 int
@@ -161,17 +163,18 @@ type_other_charset(struct sq_bytes parameter)
 bool
 sq_http_type_is_text(struct sq_bytes type)
 {
-	const unsigned char *end = type.p + type.len, *at = type.p, *next;
 	struct sq_bytes name = {0};
 
-	for (; at < end; at = next + (next < end)) {
-		next = memchr(at, ';', (size_t)(end - at));
-		if (next == NULL)
-			next = end;
-		if (at == type.p)
-			name = sq_http_trim((struct sq_bytes){at, (size_t)(next - at)});
-		else if (type_other_charset((struct sq_bytes){at, (size_t)(next - at)}))
+	for (size_t at = 0; at < type.len;) {
+		const unsigned char *semi = memchr(type.p + at, ';', type.len - at);
+		size_t n = semi != NULL ? (size_t)(semi - type.p) - at : type.len - at;
+		struct sq_bytes part = {type.p + at, n};
+
+		if (at == 0)
+			name = sq_http_trim(part);
+		else if (type_other_charset(part))
 			return false;
+		at += n + 1;
 	}
 	return type_begins(name, "text/") || type_is(name, "application/json") ||
 	    (name.len > 5 && type_is((struct sq_bytes){name.p + name.len - 5, 5}, "+json"));
