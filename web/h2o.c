@@ -144,6 +144,17 @@ h2o_first(uint32_t *first, const h2o_http2_stream_t *stream)
 		*first = stream->stream_id;
 }
 
+/* Bytes of a request's fields, which h2o keeps in the request's pool. */
+static size_t
+h2o_head_held(const h2o_req_t *req)
+{
+	size_t size = 0;
+
+	for (size_t i = 0; i < req->headers.size; i++)
+		size += req->headers.entries[i].name->len + req->headers.entries[i].value.len;
+	return size;
+}
+
 static void
 h2o_stream_held(const h2o_http2_stream_t *stream, struct sq_h2o_held *held)
 {
@@ -158,6 +169,7 @@ h2o_stream_held(const h2o_http2_stream_t *stream, struct sq_h2o_held *held)
 		return;
 	held->open += stream->state != H2O_HTTP2_STREAM_STATE_IDLE; /* a PRIORITY may make one */
 	held->body += stream->_req_body != NULL ? stream->_req_body->size : 0;
+	held->heads += h2o_head_held(&stream->req);
 }
 
 struct sq_h2o_held

@@ -29,6 +29,7 @@ bool sq_h2o_one_host(const h2o_req_t *);
 struct sq_h2o_held {
 	unsigned open; /* requests without an answer */
 	size_t body;   /* bytes of their bodies so far */
+	size_t heads;  /* and of their fields */
 	size_t bytes;  /* allocated for requests, bodies, and answers that are not yet taken */
 	/* The first stream whose request has not come whole, and the first one whose complete
 	 * answer has not been taken; 0: there is none. */

@@ -10,7 +10,7 @@ import tempfile
 import mqtt
 from cgroup import Group
 from cluster import eventually, metric, metrics
-from link import LinkClient, session_path
+from link import HEADERS, LinkClient, frame, literal, session_path
 from scenario import scenario
 
 MIB = 1 << 20
@@ -501,3 +501,41 @@ async def test_bodies_of_a_link_have_a_bound_while_memory_is_short(env):
     assert (await quiet.request("GET", "/v1/nothing")).status == 404, "a link that holds nothing"
     await quiet.close()
     assert await metric(sidecar, "sqmqos_links_lost_total") == 0
+
+
+async def heads(stack):
+    """A connection of the HTTP API with 90 requests, of each of which a large head has come."""
+    token = (stack.folder / "token").read_text().strip()
+    link = await LinkClient(stack.broker_port, token).open()
+    assert (await link.request("GET", "/v1")).status == 200
+    fields = ((":method", "POST"), (":scheme", "http"), (":authority", "x"), (":path", "/v1/publish/a"),
+              ("authorization", f"bearer {token}"), ("x", "x" * 11500))
+    head = b"".join(literal(*field) for field in fields)
+    for _ in range(90):
+        link.writer.write(frame(HEADERS, 4, link.next_stream, head))
+        link.next_stream += 2
+        await link.writer.drain()
+    return link
+
+
+async def test_heads_of_requests_have_a_bound_while_memory_is_short(env):
+    limit = 64 * MIB
+    stack = await env.stack(sidecars=1, tls=False, broker={"limits": {"memory": "64Mi"}})
+    greedy = [await heads(stack) for _ in range(40)]
+
+    async def short():
+        return await metric(stack.broker, "sqmqos_memory_level") == 3
+    await eventually(short, "memory is short", 30, 0.1)
+    greedy += [await heads(stack) for _ in range(60)]
+
+    async def ended():
+        return await metric(stack.broker, 'sqmqos_connections_ended_total{reason="bodies"}') > 0
+    await eventually(ended, "who holds heads is ended", 60, 0.1)
+    used = await metric(stack.broker, "sqmqos_memory_used_bytes")
+    assert used < limit * 3 / 2, used / MIB
+    for link in greedy:
+        link.writer.transport.abort()
+
+    async def free():
+        return await metric(stack.broker, "sqmqos_memory_level") == 0
+    await eventually(free, "memory is free again", 30, 0.1)

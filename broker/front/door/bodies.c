@@ -84,9 +84,12 @@ static size_t
 bodies_held(struct sq_conn *c)
 {
 	size_t size = c->sock->input->size;
+	struct sq_h2o_held held;
 
-	if (c->input.protocol == SQ_INPUT_HTTP2)
-		return sq_h2o_held(c->sock).body;
+	if (c->input.protocol == SQ_INPUT_HTTP2) {
+		held = sq_h2o_held(c->sock);
+		return held.body + held.heads;
+	}
 	return size > SQ_TOLL_HEAD_MAX ? size - SQ_TOLL_HEAD_MAX : 0;
 }
 
