@@ -254,7 +254,7 @@ const struct sq_config_key sq_broker_config_keys[] = {
     {"link.max-connections", SQ_CFG_UINT, AT(max_connections), "20000", 1, 1000000, NULL,
 	"Connections of sidecars; a quarter is kept for those with a link. When there is no place, "
 	"the oldest stranger goes: a connection that has neither a link nor shown a good token."},
-    {"link.strangers-per-address", SQ_CFG_UINT, AT(strangers_per_address), "64", 0, 1000000, NULL,
+    {"link.strangers-per-address", SQ_CFG_UINT, AT(strangers_per_address), "512", 0, 1000000, NULL,
 	"Strangers of one peer address; 0: any number, for where a mesh or the translation of "
 	"addresses shows one for all."},
     {"http.unauthenticated-body", SQ_CFG_SIZE, AT(unauthenticated_body), "64Ki", 1024, 16 * MIB,

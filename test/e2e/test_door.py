@@ -7,6 +7,7 @@ import sys
 
 import stack as parts
 from api import Api
+from cluster import eventually
 from scenario import scenario
 
 sys.path.insert(0, os.path.dirname(__file__))
@@ -29,6 +30,20 @@ async def test_large_bodies_on_new_connections(env):
                for m in [await sub.receive() for _ in range(20)]}
         assert got == {(f"big/{n}", b"%02d" % n, MIB) for n in range(20)}, got
     assert await ended(stack, "memory") == 0 and await ended(stack, "body") == 0
+
+
+async def test_a_burst_of_new_connections_of_one_address(env):
+    """As Node's fetch and a Service with translated addresses make it: none goes for another."""
+    stack, good = await served(env)
+    raws = [await Raw(stack).open(b"") for _ in range(300)]
+    for raw in raws:
+        await raw.send(b"POST /v1/publish/a HTTP/1.1\r\nhost: x\r\nauthorization: Bearer " +
+                       token_of(stack).encode() +
+                       b"\r\nsqmqos-space: default\r\ncontent-length: 1\r\n\r\nx")
+    await eventually(lambda: all(raw.got.startswith(b"HTTP/1.1 200 ") for raw in raws),
+                     "each is answered", 60)
+    assert await ended(stack, "address") == 0
+    await good.check()
 
 
 async def trickle(raw, piece):
