@@ -33,6 +33,9 @@ struct sq_memory_room {
  * program that links sq_core_memory, and where no sanitizer allocates, earlier allocations count,
  * too. */
 void sq_memory_start(void);
+/* Has all threads allocate from one arena, for a program whose threads allocate little: others' pages
+ * would lie idle.  Before threads start. */
+void sq_memory_one_arena(void);
 /* Sets the limit in bytes; 0: none, and the level is FREE.  Thread: any. */
 void sq_memory_limit_set(uint64_t bytes);
 uint64_t sq_memory_limit(void);

@@ -127,6 +127,12 @@ sq_memory_start(void)
 	mallopt(M_TRIM_THRESHOLD, 1024 * 1024);
 }
 
+void
+sq_memory_one_arena(void)
+{
+	mallopt(M_ARENA_MAX, 1);
+}
+
 int64_t
 sq_memory_allocator_resident(void)
 {

@@ -30,6 +30,11 @@ sq_memory_start(void)
 	(void)__sanitizer_install_malloc_and_free_hooks(hook_malloc, hook_free);
 }
 
+void
+sq_memory_one_arena(void)
+{
+}
+
 int64_t
 sq_memory_allocator_resident(void)
 {

@@ -1,7 +1,6 @@
 /* sqmqos-sidecar: reads the configuration, opens the local sockets, starts the pool, and runs the
  * loop until a signal ends it. */
 #include <ev.h>
-#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -332,7 +331,7 @@ main(int argc, char **argv, char **envp)
 	}
 	sq_log_set_level((enum sq_log_level)p.config.log_level);
 	sq_memory_start();
-	mallopt(M_ARENA_MAX, 1); /* its threads allocate little: pages of others' would lie idle */
+	sq_memory_one_arena();
 	p.notify = sq_notify_open("sidecar");
 	sq_memory_limit_set(
 	    p.config.memory != 0 ? p.config.memory : sq_memory_share(sq_memory_room(""), 2));
