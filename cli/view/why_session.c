@@ -176,21 +176,21 @@ sq_why_keeper(struct sq_why_told *w, const char *space, const char *keeper, cons
 	    .workload = sq_why_text(s, "workload"),
 	    .queue = queue,
 	    .clients = json_array()};
-	struct sq_buf name = {0};
+	struct sq_buf prefix = {0};
 	struct sq_wanted sessions = {.table = "sessions", .space = space};
 	struct sq_wanted subscriptions = {.table = "subscriptions", .space = space};
 	const char *client = strchr(keeper, '~');
 
 	client = client != NULL ? strchr(client + 1, '~') : NULL;
 	if (client != NULL && json_is_true(json_object_get(s, "internal"))) {
-		sq_buf_printf(&name, "%.*s*", (int)(client + 1 - keeper), keeper);
-		sq_buf_u8(&name, '\0'); /* all of its workload */
-		sessions.name = subscriptions.name = (const char *)sq_buf_data(&name);
+		sq_buf_printf(&prefix, "%.*s", (int)(client + 1 - keeper), keeper);
+		sq_buf_u8(&prefix, '\0'); /* all of its workload */
+		sessions.prefix = subscriptions.prefix = (const char *)sq_buf_data(&prefix);
 		(void)sq_why_rows(w, &sessions, keeper_client, &k);
 		(void)sq_why_rows(w, &subscriptions, keeper_takes, &k);
 		keeper_judge(w, &k, space);
 	}
-	sq_buf_fini(&name);
+	sq_buf_fini(&prefix);
 	json_decref(k.clients);
 	json_decref(s);
 }
