@@ -51,6 +51,17 @@ sq_props_user_next(struct sq_bytes *props, struct sq_bytes *name, struct sq_byte
 	return found && !r.bad;
 }
 
+bool
+sq_props_user_has(struct sq_bytes props, struct sq_bytes wanted)
+{
+	struct sq_bytes name, value;
+
+	while (sq_props_user_next(&props, &name, &value))
+		if (name.len == wanted.len && memcmp(name.p, wanted.p, name.len) == 0)
+			return true;
+	return false;
+}
+
 static unsigned char *
 msg_put(unsigned char *at, struct sq_bytes part)
 {

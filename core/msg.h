@@ -107,6 +107,8 @@ int sq_image_check(const unsigned char *p, size_t len) SQ_MUST_CHECK;
 /* Takes the next user property out of 'props', the rest of a property block (MQTT 5.0 §2.2.2.2).
  * False: the block is at its end, or malformed. */
 bool sq_props_user_next(struct sq_bytes *props, struct sq_bytes *name, struct sq_bytes *value);
+/* Whether the property block has a user property of that name. */
+bool sq_props_user_has(struct sq_bytes props, struct sq_bytes wanted);
 
 /* Writes an image of SQ_MSG_HEADER bytes and the three parts to 'out'.  'props' and 'payload' may be
  * empty.  The lengths fit the fields above. */

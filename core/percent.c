@@ -21,29 +21,40 @@ sq_percent_put(struct sq_buf *out, const char *text)
 	}
 }
 
+bool
+sq_percent_undo(unsigned char *p, size_t *len)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < *len; i++) {
+		int high, low;
+
+		if (p[i] != '%') {
+			p[n++] = p[i];
+			continue;
+		}
+		high = *len - i > 2 ? sq_hex_digit((char)p[i + 1]) : -1;
+		low = *len - i > 2 ? sq_hex_digit((char)p[i + 2]) : -1;
+		if (high < 0 || low < 0)
+			return false;
+		p[n++] = (unsigned char)(high << 4 | low);
+		i += 2;
+	}
+	*len = n;
+	return true;
+}
+
 char *
 sq_percent_decode(const char *p, size_t len)
 {
 	char *out = sq_xcalloc(1, len + 1);
-	size_t n = 0;
-	bool good = true;
 
-	for (size_t i = 0; i < len && good; i++) {
-		int high, low;
-
-		if (p[i] != '%') {
-			out[n++] = p[i];
-			continue;
-		}
-		high = i + 2 < len ? sq_hex_digit(p[i + 1]) : -1;
-		low = i + 2 < len ? sq_hex_digit(p[i + 2]) : -1;
-		good = high >= 0 && low >= 0;
-		if (good)
-			out[n++] = (char)(high << 4 | low);
-		i += 2;
-	}
-	if (good && sq_utf8_valid(out, n))
+	if (len > 0)
+		memcpy(out, p, len);
+	if (sq_percent_undo((unsigned char *)out, &len) && sq_utf8_valid(out, len)) {
+		out[len] = '\0';
 		return out;
+	}
 	free(out);
 	return NULL;
 }

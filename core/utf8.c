@@ -123,6 +123,18 @@ sq_utf8_first(const void *p, size_t len)
 	return len >= n && sq_utf8_valid(p, n) ? n : 0;
 }
 
+size_t
+sq_utf8_write(uint32_t c, unsigned char out[4])
+{
+	size_t n = c < 0x80 ? 1 : c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
+	static const unsigned char lead[] = {0, 0, 0xc0, 0xe0, 0xf0};
+
+	for (size_t i = n - 1; i > 0; i--, c >>= 6)
+		out[i] = (unsigned char)(0x80 | (c & 0x3f));
+	out[0] = (unsigned char)(lead[n] | c);
+	return n;
+}
+
 void
 sq_utf8_mend(struct sq_buf *out, const void *bytes, size_t len)
 {

@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "core/buf.h"
 
@@ -20,6 +21,8 @@ size_t sq_utf8_first(const void *p, size_t len);
 /* Bytes of the longest start of a valid text of 'len' bytes that has whole characters and at most
  * 'max' bytes. */
 size_t sq_utf8_cut(const void *p, size_t len, size_t max);
+/* Writes a character, U+10FFFF at most, to 'out'; returns its bytes. */
+size_t sq_utf8_write(uint32_t c, unsigned char out[4]);
 /* Appends the text with U+FFFD in place of each byte that is U+0000, or of no valid character. */
 void sq_utf8_mend(struct sq_buf *out, const void *p, size_t len);
 

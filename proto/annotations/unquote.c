@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "core/bytes.h"
+#include "core/utf8.h"
 #include "proto/annotations/file.h"
 
 /* Reads 'n' hex digits; -1 if they aren't there. */
@@ -22,32 +23,13 @@ unquote_hex(const char *p, size_t len, size_t n)
 	return v;
 }
 
-static void
-put_utf8(struct sq_buf *out, unsigned long c)
-{
-	if (c < 0x80) {
-		sq_buf_u8(out, (uint8_t)c);
-	} else if (c < 0x800) {
-		sq_buf_u8(out, (uint8_t)(0xc0 | c >> 6));
-		sq_buf_u8(out, (uint8_t)(0x80 | (c & 0x3f)));
-	} else if (c < 0x10000) {
-		sq_buf_u8(out, (uint8_t)(0xe0 | c >> 12));
-		sq_buf_u8(out, (uint8_t)(0x80 | (c >> 6 & 0x3f)));
-		sq_buf_u8(out, (uint8_t)(0x80 | (c & 0x3f)));
-	} else {
-		sq_buf_u8(out, (uint8_t)(0xf0 | c >> 18));
-		sq_buf_u8(out, (uint8_t)(0x80 | (c >> 12 & 0x3f)));
-		sq_buf_u8(out, (uint8_t)(0x80 | (c >> 6 & 0x3f)));
-		sq_buf_u8(out, (uint8_t)(0x80 | (c & 0x3f)));
-	}
-}
-
 /* The numeric escapes: \xNN and \NNN are bytes, \uNNNN and \UNNNNNNNN characters.
  * 'p' is behind the backslash.  Returns the length, or -1. */
 static long
 unquote_number(const char *p, size_t len, struct sq_buf *out)
 {
 	size_t digits = p[0] == 'x' ? 2 : p[0] == 'u' ? 4 : 8;
+	unsigned char character[4];
 	long v;
 
 	if (p[0] >= '0' && p[0] <= '7') {
@@ -65,7 +47,7 @@ unquote_number(const char *p, size_t len, struct sq_buf *out)
 	if (digits == 2)
 		sq_buf_u8(out, (uint8_t)v);
 	else
-		put_utf8(out, (unsigned long)v);
+		sq_buf_append(out, character, sq_utf8_write((uint32_t)v, character));
 	return (long)digits + 1;
 }
 

@@ -100,12 +100,7 @@ sq_ce_next(struct sq_bytes *rest, struct sq_bytes *name, struct sq_bytes *value)
 bool
 sq_ce_has(const struct sq_ce *ce, struct sq_bytes wanted)
 {
-	struct sq_bytes rest = sq_ce_attributes(ce), name, value;
-
-	while (sq_props_user_next(&rest, &name, &value))
-		if (name.len == wanted.len && memcmp(name.p, wanted.p, name.len) == 0)
-			return true;
-	return false;
+	return sq_props_user_has(sq_ce_attributes(ce), wanted);
 }
 
 int

@@ -1,6 +1,7 @@
 /* The binary form of HTTP (HTTP binding §3.1). */
 #include <string.h>
 
+#include "core/percent.h"
 #include "proto/cloudevents/cloudevents_priv.h"
 
 /* Undoes quoted strings (RFC 7230 §3.2.6) into an empty buffer; NULL, or what is wrong. */
@@ -30,24 +31,11 @@ http_unquote(struct sq_bytes value, struct sq_buf *out)
 static const char *
 http_percent(struct sq_buf *text)
 {
-	unsigned char *p = sq_buf_data(text), *to = p;
 	size_t len = sq_buf_len(text);
 
-	for (size_t i = 0; i < len; i++) {
-		int high, low;
-
-		if (p[i] != '%') {
-			*to++ = p[i];
-			continue;
-		}
-		high = len - i > 2 ? sq_hex_digit((char)p[i + 1]) : -1;
-		low = len - i > 2 ? sq_hex_digit((char)p[i + 2]) : -1;
-		if (high < 0 || low < 0)
-			return "has a percent sign without two hexadecimal digits";
-		*to++ = (unsigned char)(high << 4 | low);
-		i += 2;
-	}
-	text->end = text->start + (size_t)(to - p);
+	if (!sq_percent_undo(sq_buf_data(text), &len))
+		return "has a percent sign without two hexadecimal digits";
+	text->end = text->start + len;
 	return NULL;
 }
 

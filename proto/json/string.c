@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "core/bytes.h"
+#include "core/utf8.h"
 #include "proto/json/json.h"
 
 static uint32_t
@@ -13,18 +14,6 @@ string_hex4(const unsigned char *p)
 	for (int i = 0; i < 4; i++)
 		out = out << 4 | (uint32_t)sq_hex_digit((char)p[i]);
 	return out;
-}
-
-static size_t
-string_utf8(uint32_t c, unsigned char out[4])
-{
-	size_t n = c < 0x80 ? 1 : c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
-	static const unsigned char lead[] = {0, 0, 0xc0, 0xe0, 0xf0};
-
-	for (size_t i = n - 1; i > 0; i--, c >>= 6)
-		out[i] = (unsigned char)(0x80 | (c & 0x3f));
-	out[0] = (unsigned char)(lead[n] | c);
-	return n;
 }
 
 /* What the escape at '*p' stands for, in UTF-8: its bytes, whose number is returned; '*p' is then
@@ -45,10 +34,10 @@ string_escape(const unsigned char **p, unsigned char out[4])
 	unit = string_hex4(*p);
 	*p += 4;
 	if (unit < 0xd800 || unit > 0xdbff)
-		return string_utf8(unit, out);
+		return sq_utf8_write(unit, out);
 	unit = 0x10000 + ((unit - 0xd800) << 10) + (string_hex4(*p + 2) - 0xdc00);
 	*p += 6;
-	return string_utf8(unit, out);
+	return sq_utf8_write(unit, out);
 }
 
 void

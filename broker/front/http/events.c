@@ -50,18 +50,6 @@ event_binary(const struct sq_http_event_in *in, struct sq_bytes type, struct sq_
 	return SQ_OK;
 }
 
-/* Whether 'user' has a property of that name. */
-static bool
-event_has(struct sq_bytes user, struct sq_bytes wanted)
-{
-	struct sq_bytes name, value;
-
-	while (sq_mqtt_user_next(&user, &name, &value))
-		if (name.len == wanted.len && memcmp(name.p, wanted.p, name.len) == 0)
-			return true;
-	return false;
-}
-
 /* The event's attributes, then what the headers made; of one name the event's counts, but tags add
  * up. */
 static void
@@ -76,7 +64,7 @@ event_properties(const struct sq_ce *ce, struct sq_http_fields *f)
 	n = sq_buf_len(&all);
 	for (; sq_mqtt_user_next(&rest, &name, &value); before = rest) {
 		of_event = (struct sq_bytes){sq_buf_data(&all), n};
-		if (sq_bytes_are(name, SQ_PROP_TAG) || !event_has(of_event, name))
+		if (sq_bytes_are(name, SQ_PROP_TAG) || !sq_props_user_has(of_event, name))
 			sq_buf_append(&all, before.p, before.len - rest.len);
 	}
 	sq_buf_fini(&f->user);
