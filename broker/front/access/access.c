@@ -147,17 +147,16 @@ access_manages(const struct sq_access *a, const char *space)
 bool
 sq_access_manages(struct sq_access *a, const char *space)
 {
+	bool own = space == NULL && a->acl != NULL && a->who->n_spaces > 0;
+	const char *const *spaces = own ? a->who->spaces : &space;
+	size_t n = own ? a->who->n_spaces : 1;
+
 	if (a->acl == NULL)
 		return true;
-	if (space == NULL) {
-		for (size_t i = 0; i < a->who->n_spaces; i++) {
-			space = a->who->spaces[i];
-			if (access_manages(a, space))
-				return true;
-		}
-	}
-	return access_manages(a, space) ||
-	    access_judge(a, SQ_ACL_MANAGE, sq_bytes_of("anything"), space);
+	for (size_t i = 0; i < n; i++)
+		if (access_manages(a, spaces[i]))
+			return true;
+	return access_judge(a, SQ_ACL_MANAGE, sq_bytes_of("anything"), spaces[n - 1]);
 }
 
 bool
