@@ -5,7 +5,6 @@ import argparse
 import os
 import pathlib
 import signal
-import sys
 import tempfile
 import time
 
@@ -16,13 +15,10 @@ import table
 from chains import ChainError
 from durable_runs import Failed, MIB
 from measures import median
+from report import say
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PARTS = ("pairs", "queues", "engine", "restarts")
-
-
-def say(text):
-    print(f"bench: {text}", file=sys.stderr, flush=True)
 
 
 def parse(argv):

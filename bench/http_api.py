@@ -7,27 +7,22 @@ import pathlib
 import shutil
 import signal
 import socket
-import struct
 import subprocess
-import sys
 import tempfile
 
 import durable
 import durable_chains
 import durable_runs
 import generator
+import packets
 import table
-from chains import Chain, ChainError
+from chains import ROOT, Chain, ChainError
 from measures import median
+from report import say
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
 TOPIC = "bench/http"
 FIGURES = ("rate", "p50", "p99", "cpu")
 BODY = b'{"order":17,"what":"' + b"x" * 41 + b'"}'  # 64 bytes
-
-
-def say(text):
-    print(f"bench: {text}", file=sys.stderr, flush=True)
 
 
 def parse(argv):
@@ -69,27 +64,16 @@ class Ours(durable_chains.Clear):
         self.token = (self.folder / "token").read_text().strip()
 
 
-def mqtt_string(text):
-    return struct.pack(">H", len(text)) + text.encode()
-
-
-def packet(kind, body):
-    assert len(body) < 128
-    return bytes([kind, len(body)]) + body
-
-
 def absent(chain, topic):
     """A durable session whose client has left, so that each publish is synced."""
     host, port = chain.sub.rsplit(":", 1)
-    connect = b"\0\4MQTT\5\0\0\0" + b"\5\x11" + struct.pack(">I", 3600) + mqtt_string("bench-absent")
     with socket.create_connection((host, int(port)), timeout=10) as s:
-        for sent, kind in ((packet(0x10, connect), 0x20),
-                           (packet(0x82, b"\0\1\0" + mqtt_string(topic) + b"\1"), 0x90)):
+        for sent, kind in ((packets.connect("bench-absent"), 0x20), (packets.subscribe(topic), 0x90)):
             s.sendall(sent)
             answer = s.recv(256)
             if not answer or answer[0] != kind:
                 raise ChainError(f"the durable session: {answer.hex()}")
-        s.sendall(b"\xe0\0")
+        s.sendall(packets.DISCONNECT)
 
 
 def cpu_s(pid):

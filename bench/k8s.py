@@ -14,6 +14,7 @@ import tempfile
 import time
 
 import table
+from report import say
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 for place in ("test/support", "test/k8s"):
@@ -35,10 +36,6 @@ ROWS = (
     ("edit", "annotation edited to binding in place, s", "first tried: 1.0"),
     ("relink", "broker's pod deleted to first link up again, s", "first tried: 3 to 5"),
 )
-
-
-def say(text):
-    print(f"bench: {text}", file=sys.stderr, flush=True)
 
 
 def parse(argv):

@@ -25,13 +25,10 @@ import measures  # noqa: E402
 import pairs  # noqa: E402
 import table  # noqa: E402
 import view  # noqa: E402
+from report import say  # noqa: E402
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 IDLE_CLIENTS = 2000
-
-
-def say(text):
-    print(f"bench: {text}", file=sys.stderr, flush=True)
 
 
 def fail(text):

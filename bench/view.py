@@ -15,26 +15,22 @@ import os
 import pathlib
 import random
 import socket
-import struct
-import sys
 import tempfile
 import threading
 import time
 
 import generator
+import packets
 import pairs
 from chains import ChainError, OursClear
 from measures import median
+from report import say
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 SLICE_ROWS = 8  # SQ_VIEW_SLICE_ROWS
 WORKERS = 4  # of our own, which make sessions
 WALK_ROWS = 1000  # of a page of a walk, as sqmqos has them
 ALONE, ELSEWHERE, WALKING = "alone", "beside a walk over another broker", "beside a walk over its own"
-
-
-def say(text):
-    print(f"bench: {text}", file=sys.stderr, flush=True)
 
 
 def parse(argv):
@@ -63,20 +59,13 @@ class Chain(OursClear):
         return trees
 
 
-def connect_packet(client_id):
-    """CONNECT of MQTT 5.0 that keeps its session for an hour."""
-    text = client_id.encode()
-    body = (b"\0\4MQTT\5\0\0\0" b"\5\x11" + struct.pack(">I", 3600) + struct.pack(">H", len(text)) + text)
-    return bytes([0x10, len(body)]) + body
-
-
 def make_session(address, client_id):
     with socket.create_connection(address, timeout=30) as s:
-        s.sendall(connect_packet(client_id))
+        s.sendall(packets.connect(client_id))
         answer = s.recv(256)
         if len(answer) < 4 or answer[0] != 0x20 or answer[3] != 0:
             raise ChainError(f"CONNACK of {client_id}: {answer.hex()}")
-        s.sendall(b"\xe0\0")
+        s.sendall(packets.DISCONNECT)
 
 
 def make_sessions(chain, n):
