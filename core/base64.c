@@ -6,19 +6,26 @@
 #include <openssl/evp.h>
 
 void
-sq_base64_put(struct sq_buf *out, const void *p, size_t len)
+sq_base64_write(char *out, const void *p, size_t len)
 {
 	assert(len < INT_MAX / 2);
-	/* OpenSSL ends what it writes with NUL. */
-	sq_buf_commit(
-	    out, (size_t)EVP_EncodeBlock(sq_buf_reserve(out, (len + 2) / 3 * 4 + 1), p, (int)len));
+	EVP_EncodeBlock((unsigned char *)out, p, (int)len); /* ends it with NUL */
+}
+
+void
+sq_base64_put(struct sq_buf *out, const void *p, size_t len)
+{
+	size_t n = (len + 2) / 3 * 4;
+
+	sq_base64_write((char *)sq_buf_reserve(out, n + 1), p, len);
+	sq_buf_commit(out, n);
 }
 
 int
-sq_base64_take(struct sq_buf *out, const char *text, size_t len)
+sq_base64_read(unsigned char *out, size_t *n, const char *text, size_t len)
 {
 	size_t pad = 0;
-	int n;
+	int all;
 
 	if (len % 4 != 0 || len > INT_MAX / 2)
 		return SQ_EINVAL;
@@ -27,12 +34,22 @@ sq_base64_take(struct sq_buf *out, const char *text, size_t len)
 	for (size_t i = 0; i < len - pad; i++) /* OpenSSL would skip blanks around it */
 		if (text[i] <= ' ' || text[i] == '=' || text[i] == '-')
 			return SQ_EINVAL;
-	if (len == 0)
-		return SQ_OK;
-	n = EVP_DecodeBlock(
-	    sq_buf_reserve(out, len / 4 * 3), (const unsigned char *)text, (int)len);
-	if (n < 0)
+	all = len == 0 ? 0 : EVP_DecodeBlock(out, (const unsigned char *)text, (int)len);
+	if (all < 0)
 		return SQ_EINVAL;
-	sq_buf_commit(out, (size_t)n - pad);
+	*n = (size_t)all - pad;
 	return SQ_OK;
+}
+
+int
+sq_base64_take(struct sq_buf *out, const char *text, size_t len)
+{
+	size_t n;
+	int rc = SQ_OK;
+
+	if (len > 0) /* none needs no memory */
+		rc = sq_base64_read(sq_buf_reserve(out, len / 4 * 3), &n, text, len);
+	if (rc == SQ_OK && len > 0)
+		sq_buf_commit(out, n);
+	return rc;
 }

@@ -12,5 +12,9 @@
 void sq_base64_put(struct sq_buf *out, const void *p, size_t len);
 /* Appends what 'text' says.  SQ_EINVAL, with 'out' as it was, unless it is base64. */
 int sq_base64_take(struct sq_buf *out, const char *text, size_t len) SQ_MUST_CHECK;
+/* The same into memory of the caller: (len + 2) / 3 * 4 characters and a NUL; and len / 4 * 3 bytes,
+ * of which '*n' are said. */
+void sq_base64_write(char *out, const void *p, size_t len);
+int sq_base64_read(unsigned char *out, size_t *n, const char *text, size_t len) SQ_MUST_CHECK;
 
 #endif

@@ -105,6 +105,15 @@ sq_buf_wipe(struct sq_buf *b)
 	sq_buf_fini(b);
 }
 
+char *
+sq_buf_take_text(struct sq_buf *b)
+{
+	char *text = sq_xmemdup0(sq_buf_data(b), sq_buf_len(b));
+
+	sq_buf_fini(b);
+	return text;
+}
+
 bool
 sq_buf_equal(const struct sq_buf *a, const struct sq_buf *b)
 {

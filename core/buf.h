@@ -43,6 +43,9 @@ void sq_buf_fini(struct sq_buf *);
 /* Wipes the memory of a buffer that has held a secret, then frees it.  Growing leaves copies
  * behind: reserve room for the whole secret first. */
 void sq_buf_wipe(struct sq_buf *);
+/* The bytes with a NUL behind them, in memory of their own, for the caller to free; the buffer's memory is
+ * freed, and it is empty afterwards. */
+char *sq_buf_take_text(struct sq_buf *);
 /* Whether both buffers hold the same bytes. */
 bool sq_buf_equal(const struct sq_buf *, const struct sq_buf *);
 

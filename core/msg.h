@@ -23,6 +23,7 @@
 #include <string.h>
 
 #include "core/block.h"
+#include "core/buf.h"
 #include "core/bytes.h"
 #include "core/err.h"
 
@@ -46,6 +47,13 @@ static inline struct sq_bytes
 sq_bytes_of(const char *s)
 {
 	return (struct sq_bytes){(const unsigned char *)s, s != NULL ? strlen(s) : 0};
+}
+
+/* A buffer's bytes, until it changes. */
+static inline struct sq_bytes
+sq_buf_bytes(const struct sq_buf *b)
+{
+	return (struct sq_bytes){sq_buf_data(b), sq_buf_len(b)};
 }
 
 /* Whether the bytes are those of a C string. */

@@ -10,14 +10,25 @@
 void
 sq_percent_put(struct sq_buf *out, const char *text)
 {
-	for (const char *p = text; *p != '\0'; p++) {
-		unsigned char c = (unsigned char)*p;
+	sq_percent_put_bytes(out, sq_bytes_of(text));
+}
+
+void
+sq_percent_put_bytes(struct sq_buf *out, struct sq_bytes text)
+{
+	static const char digits[] = "0123456789ABCDEF";
+
+	for (size_t i = 0; i < text.len; i++) {
+		unsigned char c = text.p[i];
 
 		if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-		    strchr("-._~", c) != NULL)
+		    memchr("-._~", c, 4) != NULL) {
 			sq_buf_u8(out, c);
-		else
-			sq_buf_printf(out, "%%%02X", c);
+			continue;
+		}
+		sq_buf_u8(out, '%');
+		sq_buf_u8(out, (uint8_t)digits[c >> 4]);
+		sq_buf_u8(out, (uint8_t)digits[c & 15]);
 	}
 }
 

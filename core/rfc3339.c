@@ -2,6 +2,7 @@
 #include "core/rfc3339.h"
 
 #include <stdbool.h>
+#include <time.h>
 
 /* The next 'n' digits; -1: they are none. */
 static int
@@ -107,4 +108,32 @@ sq_rfc3339_read(struct sq_bytes text, int64_t *ms)
 		return SQ_EINVAL;
 	*ms = ((days * 24 + hour) * 60 + minute - ahead) * 60000 + second * 1000 + fraction;
 	return 0;
+}
+
+/* The last 'n' digits of a number, and a mark behind them; returns what is behind. */
+static char *
+rfc3339_put(char *out, unsigned number, unsigned n, char mark)
+{
+	for (unsigned i = n; i-- > 0; number /= 10)
+		out[i] = (char)('0' + number % 10);
+	out[n] = mark;
+	return out + n + 1;
+}
+
+void
+sq_rfc3339_write(int64_t ms, char out[SQ_RFC3339_MAX])
+{
+	time_t seconds = (time_t)(ms / 1000);
+	struct tm tm = {0};
+
+	(void)gmtime_r(&seconds, &tm);
+	/* By hand: each message that is pulled has one, and strftime() takes its time. */
+	out = rfc3339_put(out, (unsigned)tm.tm_year + 1900, 4, '-');
+	out = rfc3339_put(out, (unsigned)tm.tm_mon + 1, 2, '-');
+	out = rfc3339_put(out, (unsigned)tm.tm_mday, 2, 'T');
+	out = rfc3339_put(out, (unsigned)tm.tm_hour, 2, ':');
+	out = rfc3339_put(out, (unsigned)tm.tm_min, 2, ':');
+	out = rfc3339_put(out, (unsigned)tm.tm_sec, 2, '.');
+	out = rfc3339_put(out, (unsigned)(ms % 1000), 3, 'Z');
+	*out = '\0';
 }

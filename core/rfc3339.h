@@ -12,4 +12,9 @@
  * was: no such text, or no such day. */
 int sq_rfc3339_read(struct sq_bytes text, int64_t *ms) SQ_MUST_CHECK;
 
+enum { SQ_RFC3339_MAX = 32 }; /* bytes of an instant as text, with a NUL */
+
+/* Writes "2018-04-05T17:31:00.250Z"; of the years 1970 to 9999. */
+void sq_rfc3339_write(int64_t ms, char out[SQ_RFC3339_MAX]);
+
 #endif

@@ -70,3 +70,23 @@ Test(rfc3339, days_are_those_of_the_c_library)
 		cr_assert(ms == (int64_t)t * 1000, "%s", text);
 	}
 }
+
+Test(rfc3339, is_written_with_milliseconds)
+{
+	static const struct {
+		int64_t ms;
+		const char *text;
+	} of[] = {
+	    {0, "1970-01-01T00:00:00.000Z"},
+	    {1522943460250, "2018-04-05T15:51:00.250Z"},
+	    {951782399009, "2000-02-28T23:59:59.009Z"},
+	    {253402300799999, "9999-12-31T23:59:59.999Z"},
+	};
+
+	for (size_t i = 0; i < sizeof of / sizeof of[0]; i++) {
+		char text[SQ_RFC3339_MAX];
+
+		sq_rfc3339_write(of[i].ms, text);
+		cr_expect_str_eq(text, of[i].text);
+	}
+}
