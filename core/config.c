@@ -86,17 +86,25 @@ env_is_service_link(const char *name, size_t len, const char *value)
 	return memmem(name, len, "_SERVICE_PORT_", 14) != NULL;
 }
 
-/* Variables that are no keys: the file's own, and those of the command line, which stand in the
- * same shell.  'name' is behind the prefix. */
+static bool
+env_is_among(const char *const *names, size_t n, const char *name, size_t len)
+{
+	for (size_t i = 0; i < n; i++)
+		if (len == strlen(names[i]) && memcmp(name, names[i], len) == 0)
+			return true;
+	return false;
+}
+
+/* Variables that are no keys: the file's own, those of the command line, which stand in the same
+ * shell, and those of tests.  'name' is behind the prefix. */
 static bool
 env_is_no_key(const char *name, size_t len)
 {
-	static const char *const names[] = {"CONFIG", "ADMIN", "URL"};
+	static const char *const names[] = {"CONFIG", "ADMIN", "URL", "TOKEN_FILE", "CA_FILE"};
+	static const char *const tests[] = {"FAULT", "HISTORY", "BROKEN", "RECORDS"};
 
-	for (size_t i = 0; i < SQ_ARRAY_LEN(names); i++)
-		if (len == strlen(names[i]) && memcmp(name, names[i], len) == 0)
-			return true;
-	return SQ_FAULT_POINTS && len == 5 && memcmp(name, "FAULT", 5) == 0;
+	return env_is_among(names, SQ_ARRAY_LEN(names), name, len) ||
+	    (SQ_FAULT_POINTS && env_is_among(tests, SQ_ARRAY_LEN(tests), name, len));
 }
 
 /* '_' stands for both '.' and '-', so spellings are compared as variables. */

@@ -56,7 +56,7 @@ struct sq_config_key {
 	 * and the number of its first rows that each record must have. */
 	uint64_t min, max;
 	/* The choices of SQ_CFG_ENUM, NULL-terminated.  Of numbers, sizes, durations: the one word
-	 * that stands for 0, even below 'min'; or NULL. */
+	 * that stands for 0, even below 'min', or for UINT64_MAX where 'min' is 0; or NULL. */
 	const char *const *choices;
 	const char *help; /* one sentence, for --help and docs/ */
 	/* Whether a change counts while the program runs (core/reload.h); rows of records count as
@@ -69,6 +69,13 @@ static inline bool
 sq_config_is_set(const char *value)
 {
 	return value != NULL && *value != '\0';
+}
+
+/* A value of SQ_CFG_STRING; NULL: it is not there. */
+static inline const char *
+sq_config_text(const char *value)
+{
+	return sq_config_is_set(value) ? value : NULL;
 }
 
 /* Fills 'cfg' (zeroed by the caller) from defaults, the file that --config or

@@ -145,11 +145,11 @@ value_set_number(void *cfg, const struct sq_config_key *k, const char *text, str
 	    [SQ_CFG_SIZE] = "a size like 4096, 64Ki, 8Mi or 1Gi",
 	    [SQ_CFG_DURATION] = "a duration like 250ms, 30s, 5m or 24h",
 	};
-	const uint64_t none = 0;
+	const uint64_t word = k->min == 0 ? UINT64_MAX : 0;
 	uint64_t v, max = k->max != 0 ? k->max : UINT64_MAX;
 
 	if (k->choices != NULL && strcmp(text, k->choices[0]) == 0) {
-		memcpy(value_at(cfg, k), &none, sizeof none);
+		memcpy(value_at(cfg, k), &word, sizeof word);
 		return 0;
 	}
 	if (!value_parse(text, value_units(k->type), &v)) {

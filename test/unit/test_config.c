@@ -30,7 +30,7 @@ static const struct sq_config_key keys[] = {
     {"clear", SQ_CFG_BOOL, offsetof(struct cfg, clear), NULL, 0, 0, NULL, "C."},
     {"pool.size", SQ_CFG_UINT, offsetof(struct cfg, pool), "2", 1, 64, NULL, "P."},
     {"pool.grace", SQ_CFG_DURATION, offsetof(struct cfg, grace), "30s", 100, 3600000, NULL, "G."},
-    {"outbox", SQ_CFG_SIZE, offsetof(struct cfg, outbox), "8Mi", 0, 0, NULL, "O."},
+    {"outbox", SQ_CFG_SIZE, offsetof(struct cfg, outbox), "8Mi", 0, 0, automatic, "O."},
     {"memory", SQ_CFG_SIZE, offsetof(struct cfg, memory), "64Ki", 4096, 0, automatic, "M."},
     {"log.level", SQ_CFG_ENUM, offsetof(struct cfg, level), "info", 0, 0, levels, "Level."},
 };
@@ -112,6 +112,14 @@ Test(config, a_word_may_stand_for_0)
 	    "f.yaml:1: memory: \"much\" is not a size like 4096, 64Ki, 8Mi or 1Gi or auto");
 }
 
+Test(config, a_word_is_no_0_where_that_is_a_value)
+{
+	cr_assert_eq(yaml("outbox: auto\n"), 0);
+	cr_assert_eq(cfg.outbox, UINT64_MAX);
+	cr_assert_eq(yaml("outbox: 0\n"), 0);
+	cr_assert_eq(cfg.outbox, 0);
+}
+
 Test(config, yaml_sets_every_type)
 {
 	cr_assert_eq(yaml("# comment\n"
@@ -188,12 +196,14 @@ Test(config, values_are_checked)
 	    "pool:\n  grace: 2h\n", "f.yaml:2: pool.grace: \"2h\" is out of range: 100ms to 1h");
 	yaml_fails("pool:\n  grace: 5\n",
 	    "f.yaml:2: pool.grace: \"5\" is not a duration like 250ms, 30s, 5m or 24h");
-	yaml_fails(
-	    "outbox: 8MB\n", "f.yaml:1: outbox: \"8MB\" is not a size like 4096, 64Ki, 8Mi or 1Gi");
+	yaml_fails("outbox: 8MB\n",
+	    "f.yaml:1: outbox: \"8MB\" is not a size like 4096, 64Ki, 8Mi or 1Gi or auto");
 	yaml_fails("outbox: 17179869184Gi\n",
-	    "f.yaml:1: outbox: \"17179869184Gi\" is not a size like 4096, 64Ki, 8Mi or 1Gi");
+	    "f.yaml:1: outbox: \"17179869184Gi\" is not a size like 4096, 64Ki, 8Mi or 1Gi or "
+	    "auto");
 	yaml_fails("outbox: 18446744073709551616\n",
-	    "f.yaml:1: outbox: \"18446744073709551616\" is not a size like 4096, 64Ki, 8Mi or 1Gi");
+	    "f.yaml:1: outbox: \"18446744073709551616\" is not a size like 4096, 64Ki, 8Mi or 1Gi "
+	    "or auto");
 	yaml_fails("clear: yes\n", "f.yaml:1: clear: \"yes\" is not true or false");
 	yaml_fails("log: {level: loud}\n",
 	    "f.yaml:1: log.level: \"loud\" is not one of debug, info, warn");
@@ -233,6 +243,7 @@ Test(config, environment_errors_name_the_variable)
 Test(config, variables_of_the_command_line_are_no_errors)
 {
 	cr_assert_eq(load(ARGS(), ENV("SQMQOS_ADMIN=http://x:1", "SQMQOS_URL=mqtt://x")), 0);
+	cr_assert_eq(load(ARGS(), ENV("SQMQOS_TOKEN_FILE=/t", "SQMQOS_CA_FILE=/c")), 0);
 	cr_assert_eq(load(ARGS(), ENV("SQMQOS_URLS=x")), SQ_EINVAL);
 }
 
