@@ -48,14 +48,9 @@ file_take(int fd, size_t size, size_t max, struct sq_buf *out)
 	return (ssize_t)(sq_buf_len(out) - from);
 }
 
-int
-sq_file_read(const char *path, size_t max, struct sq_buf *out)
-{
-	return sq_file_read_at(AT_FDCWD, path, max, out);
-}
-
-int
-sq_file_read_at(int dirfd, const char *path, size_t max, struct sq_buf *out)
+/* sq_file_read_at() of one that has none of the bits 'never' in its mode. */
+static int
+file_read(int dirfd, const char *path, mode_t never, size_t max, struct sq_buf *out)
 {
 	/* A pipe that nobody writes to must not hold the caller up. */
 	int fd = openat(dirfd, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK), error;
@@ -69,12 +64,34 @@ sq_file_read_at(int dirfd, const char *path, size_t max, struct sq_buf *out)
 			close(fd);
 			return SQ_EINVAL;
 		}
+		if ((st.st_mode & never) != 0) {
+			close(fd);
+			return SQ_EDENIED;
+		}
 		n = file_take(fd, (size_t)st.st_size, max, out);
 	}
 	error = errno;
 	close(fd);
 	errno = error;
 	return n < 0 ? SQ_EIO : (size_t)n > max ? SQ_ETOOBIG : SQ_OK;
+}
+
+int
+sq_file_read(const char *path, size_t max, struct sq_buf *out)
+{
+	return sq_file_read_at(AT_FDCWD, path, max, out);
+}
+
+int
+sq_file_read_at(int dirfd, const char *path, size_t max, struct sq_buf *out)
+{
+	return file_read(dirfd, path, 0, max, out);
+}
+
+int
+sq_file_read_secret(const char *path, size_t max, struct sq_buf *out)
+{
+	return file_read(AT_FDCWD, path, S_IRWXO, max, out);
 }
 
 /* 0, or -1 with errno. */
@@ -138,7 +155,8 @@ sq_file_replace(const char *dir, const char *name, const void *p, size_t n, bool
 const char *
 sq_file_reason(int err)
 {
-	return err == SQ_EIO   ? strerror(errno)
-	    : err == SQ_EINVAL ? "not a regular file"
-			       : sq_strerror(err);
+	return err == SQ_EIO    ? strerror(errno)
+	    : err == SQ_EINVAL  ? "not a regular file"
+	    : err == SQ_EDENIED ? "others may read or write it: chmod o= makes it a secret"
+				: sq_strerror(err);
 }

@@ -29,6 +29,9 @@ bool sq_file_stamp_equal(const struct sq_file_stamp *, const struct sq_file_stam
 int sq_file_read(const char *path, size_t max, struct sq_buf *out) SQ_MUST_CHECK;
 /* sq_file_read() of 'path' relative to the open folder 'dirfd', as openat(). */
 int sq_file_read_at(int dirfd, const char *path, size_t max, struct sq_buf *out) SQ_MUST_CHECK;
+/* sq_file_read() of a secret.  SQ_EDENIED: others than its owner and its group may read or write it, and
+ * nothing was read. */
+int sq_file_read_secret(const char *path, size_t max, struct sq_buf *out) SQ_MUST_CHECK;
 /* Writes 'n' bytes to the file 'name' in the folder 'dir', by way of "<name>.new", so that readers
  * see the old file or the whole new one.  A missing folder is made (0700).  'sync': the file also
  * survives a power cut.  SQ_EIO with errno set. */

@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "core/log.h"
 
@@ -123,4 +124,15 @@ sq_program_fail(const struct sq_program *p, int code, struct sq_buf *err)
 	}
 	sq_buf_fini(err);
 	return code;
+}
+
+void
+sq_program_raise_files(void)
+{
+	struct rlimit r;
+
+	if (getrlimit(RLIMIT_NOFILE, &r) == 0 && r.rlim_cur < r.rlim_max) {
+		r.rlim_cur = r.rlim_max;
+		(void)setrlimit(RLIMIT_NOFILE, &r);
+	}
 }

@@ -9,7 +9,12 @@
 #include "core/buf.h"
 #include "core/config.h"
 
-enum { SQ_EXIT_FAILED = 1, SQ_EXIT_CONFIG = 2 };
+enum {
+	SQ_EXIT_FAILED = 1,
+	SQ_EXIT_CONFIG = 2,
+	SQ_EXIT_LOST =
+	    75, /* another process has taken the state over: to be started again, as one that follows */
+};
 
 struct sq_program {
 	const char *name;  /* "sqmqos-broker" */
@@ -40,5 +45,7 @@ int sq_program_checked(
  * name before each, or as JSON lines of the log where that is the format.  Frees 'err' and returns
  * 'code'. */
 int sq_program_fail(const struct sq_program *, int code, struct sq_buf *err);
+/* Lets the process have as many descriptors as the system allows it. */
+void sq_program_raise_files(void);
 
 #endif

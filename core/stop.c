@@ -21,15 +21,21 @@ struct sq_stop {
 	atomic_bool done;
 };
 
-static _Noreturn void
-stop_cut(const struct sq_stop *s, const char *why)
+void
+sq_stop_now(const char *scope, int code, const char *why)
 {
 	struct pollfd log = {STDERR_FILENO, POLLOUT, 0};
 
 	/* A log that nobody reads does not hold up the end. */
 	if (poll(&log, 1, 0) > 0)
-		SQ_WARN(s->cfg.scope, "%s: ended at once, what had no answer yet gets none", why);
-	_exit(SQ_EXIT_CUT);
+		SQ_WARN(scope, "%s: ended at once, what had no answer yet gets none", why);
+	_exit(code);
+}
+
+static _Noreturn void
+stop_cut(const struct sq_stop *s, const char *why)
+{
+	sq_stop_now(s->cfg.scope, SQ_EXIT_CUT, why);
 }
 
 /* The next signal; -1 when the time 'until_ms' is over, 0: never. */

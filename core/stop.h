@@ -28,6 +28,9 @@ struct sq_stop_cfg {
 /* Blocks the signals in the calling thread and starts the stop thread.  Thread: main, before others
  * start, so that all of them inherit the blocked signals. */
 struct sq_stop *sq_stop_start(const struct sq_stop_cfg *);
+/* Ends the process at once with that exit code and a line of the log, which does not hold it up.
+ * Thread: any. */
+_Noreturn void sq_stop_now(const char *scope, int code, const char *why);
 /* Ends the stop thread: the orderly end has come, or the program never served.  Nulls '*stop'. */
 void sq_stop_done(struct sq_stop **stop);
 

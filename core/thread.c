@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "core/log.h"
 #include "core/mem.h"
@@ -31,4 +32,24 @@ sq_thread_start(pthread_t *out, void *(*run)(void *), void *arg)
 		return;
 	SQ_ERROR("thread", "can't be started: %s", strerror(err));
 	abort();
+}
+
+void
+sq_cond_init(pthread_cond_t *c)
+{
+	pthread_condattr_t attr;
+
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(c, &attr);
+	pthread_condattr_destroy(&attr);
+}
+
+bool
+sq_cond_wait_until(pthread_cond_t *c, pthread_mutex_t *lock, uint64_t until_ms)
+{
+	const struct timespec until = {
+	    .tv_sec = (time_t)(until_ms / 1000), .tv_nsec = (long)(until_ms % 1000) * 1000000};
+
+	return pthread_cond_timedwait(c, lock, &until) == 0;
 }

@@ -29,14 +29,14 @@ sq_wallclock_move(uint64_t ms, uint64_t now_ms, uint64_t other_ms)
 static inline uint64_t
 sq_wallclock_from_mono(uint64_t ms, uint64_t now_ms)
 {
-	return sq_wallclock_move(ms, now_ms, sq_clock_wall_ms());
+	return ms != 0 ? sq_wallclock_move(ms, now_ms, sq_clock_wall_ms()) : 0;
 }
 
 /* The time on the monotonic clock of a wall-clock time.  0 stays 0. */
 static inline uint64_t
 sq_wallclock_to_mono(uint64_t wall_ms, uint64_t now_ms)
 {
-	return sq_wallclock_move(wall_ms, sq_clock_wall_ms(), now_ms);
+	return wall_ms != 0 ? sq_wallclock_move(wall_ms, sq_clock_wall_ms(), now_ms) : 0;
 }
 
 #endif
