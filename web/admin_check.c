@@ -6,6 +6,7 @@
 #include <strings.h>
 
 #include "core/mem.h"
+#include "proto/media/media.h"
 #include "web/admin_ask.h"
 #include "web/h2o.h"
 
@@ -52,22 +53,13 @@ check_method(const h2o_req_t *req, const char *methods)
 	return false;
 }
 
-/* Whether the text is JSON's media type, with or without parameters. */
-static bool
-check_is_json(h2o_iovec_t type)
-{
-	const size_t len = sizeof CHECK_JSON - 1;
-
-	return type.len >= len && strncasecmp(type.base, CHECK_JSON, len) == 0 &&
-	    (type.len == len || strchr("; \t", type.base[len]) != NULL);
-}
-
 static bool
 check_type(const h2o_req_t *req)
 {
 	ssize_t i = h2o_find_header(&req->headers, H2O_TOKEN_CONTENT_TYPE, -1);
+	h2o_iovec_t type = i >= 0 ? req->headers.entries[i].value : (h2o_iovec_t){0};
 
-	return i >= 0 && check_is_json(req->headers.entries[i].value) &&
+	return sq_media_is((struct sq_bytes){(unsigned char *)type.base, type.len}, CHECK_JSON) &&
 	    h2o_find_header(&req->headers, H2O_TOKEN_CONTENT_TYPE, i) < 0;
 }
 

@@ -2,6 +2,7 @@
  * goes to the user, and the answers; see k8s/injector/server.h. */
 #include "core/mem.h"
 #include "k8s/injector/server_priv.h"
+#include "proto/media/media.h"
 #include "web/reply.h"
 
 static const char *const paths[SQ_PATHS] = {
@@ -50,16 +51,10 @@ http_path(const h2o_req_t *req)
 static bool
 http_is_json(const h2o_req_t *req)
 {
-	static const char json[] = "application/json";
 	ssize_t i = h2o_find_header(&req->headers, H2O_TOKEN_CONTENT_TYPE, -1);
-	const size_t n = sizeof json - 1;
-	h2o_iovec_t v;
+	h2o_iovec_t v = i >= 0 ? req->headers.entries[i].value : (h2o_iovec_t){0};
 
-	if (i < 0)
-		return false;
-	v = req->headers.entries[i].value;
-	return v.len >= n && h2o_lcstris(v.base, n, json, n) &&
-	    (v.len == n || v.base[n] == ';' || v.base[n] == ' ' || v.base[n] == '\t');
+	return sq_media_is((struct sq_bytes){(unsigned char *)v.base, v.len}, "application/json");
 }
 
 /* 0, or the status of a request that nobody needs to see. */
