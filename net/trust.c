@@ -87,8 +87,7 @@ trust_take_kept(struct sq_trust *t)
 	if (!trust_named(t->cfg.dir))
 		return;
 	if (sq_trust_kept_read(t->cfg.dir, t->base, &pem, &why))
-		(void)trust_take(
-		    t, t->cfg.dir, (struct sq_bytes){sq_buf_data(&pem), sq_buf_len(&pem)}, &why);
+		(void)trust_take(t, t->cfg.dir, sq_buf_bytes(&pem), &why);
 	if (sq_buf_len(&why) > 0)
 		SQ_WARN("trust", "state.dir: %.*s", (int)sq_buf_len(&why),
 		    (const char *)sq_buf_data(&why));

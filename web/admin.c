@@ -109,8 +109,7 @@ admin_metrics(struct sq_admin *a, h2o_req_t *req)
 		a->cfg.more(a->cfg.owner, &body);
 	sq_reply_header(req, H2O_TOKEN_VARY, "accept");
 	if (admin_wants_open(req)) {
-		sq_openmetrics_write(
-		    (struct sq_bytes){sq_buf_data(&body), sq_buf_len(&body)}, &open);
+		sq_openmetrics_write(sq_buf_bytes(&body), &open);
 		admin_send(req, 200, SQ_OPENMETRICS_TYPE, &open);
 	} else {
 		admin_send(req, 200, "text/plain; version=0.0.4; charset=utf-8", &body);

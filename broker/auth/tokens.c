@@ -29,8 +29,7 @@ tokens_take(struct tokens *t, int rc, const struct sq_buf *text, struct sq_buf *
 	if (rc != SQ_OK)
 		sq_buf_printf(err, "%s", sq_file_reason(rc));
 	else
-		table = sq_tokens_parse(
-		    (struct sq_bytes){sq_buf_data(text), sq_buf_len(text)}, err);
+		table = sq_tokens_parse(sq_buf_bytes(text), err);
 	if (rc == SQ_OK && table == NULL)
 		sq_watched_refuse(&t->watched);
 	return table;

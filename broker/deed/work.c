@@ -77,8 +77,7 @@ sq_deed_may_session(const struct sq_deed *d)
 
 	sq_buf_printf(&name, SQ_ACL_SESSION);
 	sq_key_encode(&name, &d->work.key); /* as rules have it, however it was written */
-	right = sq_deed_may(
-	    d, d->work.key.space, (struct sq_bytes){sq_buf_data(&name), sq_buf_len(&name)});
+	right = sq_deed_may(d, d->work.key.space, sq_buf_bytes(&name));
 	sq_buf_fini(&name);
 	return right;
 }

@@ -76,12 +76,10 @@ sq_kept_tell(struct sq_session *s)
 		n++;
 		if (sq_buf_len(&entries) < FRAME_MAX)
 			continue;
-		sq_outlet_kept(s->at.outlet, s->at.epoch, false, n,
-		    (struct sq_bytes){sq_buf_data(&entries), sq_buf_len(&entries)});
+		sq_outlet_kept(s->at.outlet, s->at.epoch, false, n, sq_buf_bytes(&entries));
 		sq_buf_drain(&entries, sq_buf_len(&entries));
 		n = 0;
 	}
-	sq_outlet_kept(s->at.outlet, s->at.epoch, true, n,
-	    (struct sq_bytes){sq_buf_data(&entries), sq_buf_len(&entries)});
+	sq_outlet_kept(s->at.outlet, s->at.epoch, true, n, sq_buf_bytes(&entries));
 	sq_buf_fini(&entries);
 }

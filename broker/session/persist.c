@@ -37,7 +37,7 @@ static void
 stored_put_buf(const struct sq_session *s, struct sq_txn *txn, uint8_t kind, uint64_t sub,
     struct sq_buf *value)
 {
-	stored_put(s, txn, kind, sub, (struct sq_bytes){sq_buf_data(value), sq_buf_len(value)});
+	stored_put(s, txn, kind, sub, sq_buf_bytes(value));
 	sq_buf_fini(value);
 }
 

@@ -64,8 +64,7 @@ sq_notes_prefix(struct sq_notes *notes, const char *prefix)
 
 		sq_buf_printf(&path, "%s%s", prefix, notes->v[i].path);
 		free(notes->v[i].path);
-		notes->v[i].path = sq_xmemdup0(sq_buf_data(&path), sq_buf_len(&path));
-		sq_buf_fini(&path);
+		notes->v[i].path = sq_buf_take_text(&path);
 	}
 }
 

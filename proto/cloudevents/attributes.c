@@ -85,7 +85,7 @@ sq_ce_refuse(struct sq_ce *ce, struct sq_ce_error *err, struct sq_bytes attribut
 struct sq_bytes
 sq_ce_attributes(const struct sq_ce *ce)
 {
-	return (struct sq_bytes){sq_buf_data(&ce->attributes), sq_buf_len(&ce->attributes)};
+	return sq_buf_bytes(&ce->attributes);
 }
 
 bool

@@ -59,8 +59,7 @@ sq_ce_header(struct sq_ce *ce, struct sq_bytes name, struct sq_bytes value, stru
 		why = http_percent(&ce->text);
 	if (why != NULL)
 		return sq_ce_refuse(ce, err, name, why);
-	return sq_ce_add(
-	    ce, name, (struct sq_bytes){sq_buf_data(&ce->text), sq_buf_len(&ce->text)}, err);
+	return sq_ce_add(ce, name, sq_buf_bytes(&ce->text), err);
 }
 
 int

@@ -45,7 +45,7 @@ sq_ce_topic_check(const char *tmpl, const char **why)
 		sq_buf_u8(&topic, place < PLACES ? (uint8_t)'_' : (uint8_t)*p);
 		p += place < PLACES ? strlen(places[place]) : 1;
 	}
-	err = sq_topic_name_check((struct sq_bytes){sq_buf_data(&topic), sq_buf_len(&topic)}, why);
+	err = sq_topic_name_check(sq_buf_bytes(&topic), why);
 	sq_buf_fini(&topic);
 	return err != 0 ? SQ_EINVAL : 0;
 }

@@ -93,8 +93,7 @@ sq_lane_out_outcome(struct sq_lane_out *l, struct sq_lane_outcome *out)
 		l->held = l->retrying = l->settled = false;
 		m = &l->held_meta;
 		note.refusal = l->held_refusal;
-		note.text = (struct sq_bytes){
-		    sq_buf_data(&l->held_text), sq_buf_len(&l->held_text)};
+		note.text = sq_buf_bytes(&l->held_text);
 		l->last_batch = NULL; /* hold() goes on with the entry that it has */
 	} else {
 		sq_buf_fini(&l->held_entry);
@@ -130,7 +129,7 @@ sq_lane_out_hold(struct sq_lane_out *l)
 		const unsigned char *at = NULL;
 
 		assert((b->metas[l->last_index].bits & SQ_META_FORCED) == 0);
-		rest = (struct sq_bytes){sq_buf_data(&b->bytes), sq_buf_len(&b->bytes)};
+		rest = sq_buf_bytes(&b->bytes);
 		for (unsigned i = 0; i <= l->last_index; i++) {
 			at = rest.p;
 			(void)sq_batch_next(&rest);

@@ -47,7 +47,7 @@ bool sq_note_text_valid(struct sq_bytes text);
 static inline struct sq_bytes
 sq_notes_view(const struct sq_notes *notes)
 {
-	return (struct sq_bytes){sq_buf_data(&notes->body), sq_buf_len(&notes->body)};
+	return sq_buf_bytes(&notes->body);
 }
 
 /* Appends the count of the notes, a view for sq_note_next(), and the notes. */

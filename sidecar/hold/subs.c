@@ -34,8 +34,7 @@ subreq_refuse(struct sq_hold *hold, struct sq_subreq *r, uint16_t i, uint8_t cod
 	r->codes[i] = code;
 	sq_buf_printf(&text, "filter %.*s: %s",
 	    (int)sq_utf8_cut(filter.p, filter.len, FILTER_SHOWN_MAX), (const char *)filter.p, why);
-	note.text = sq_note_text_clean(
-	    (struct sq_bytes){sq_buf_data(&text), sq_buf_len(&text)}, room);
+	note.text = sq_note_text_clean(sq_buf_bytes(&text), room);
 	sq_subreq_refused(hold, r, code, &note);
 	sq_buf_fini(&text);
 }

@@ -85,12 +85,6 @@ publish_within_quota(struct sq_client *c, const struct sq_mqtt_publish *m)
 	return false;
 }
 
-static struct sq_bytes
-buf_bytes(const struct sq_buf *b)
-{
-	return (struct sq_bytes){sq_buf_data(b), sq_buf_len(b)};
-}
-
 /* Hands the message to the disk outbox, or to the hold. */
 static int
 publish_pass(struct sq_client *c, const struct sq_lane_publish *m)
@@ -124,7 +118,7 @@ publish_refused(struct sq_client *c, const struct sq_lane_publish *m, uint8_t re
 	sq_buf_printf(&text, "%s the topic %.*s%s", why, (int)shown, (const char *)m->topic.p,
 	    shown < m->topic.len ? "..." : "");
 	if (m->qos > 0 && c->in.decoder.version == SQ_MQTT_V5)
-		rc = publish_refuse(c, m, reason, refusal, buf_bytes(&text));
+		rc = publish_refuse(c, m, reason, refusal, sq_buf_bytes(&text));
 	if (rc == 0) {
 		sq_refusals_count(c->of->holds, refusal);
 		SQ_WARN("client", "%s: publish to '%.*s' refused, %s it%s", sq_client_name(c),
@@ -251,7 +245,7 @@ publish_fits(struct sq_client *c, size_t size)
 	sq_buf_printf(&text, "a packet of %zu bytes, and the broker's limits.max-packet is %u",
 	    size, c->con.broker_max_packet);
 	sq_refusals_count(c->of->holds, SQ_REFUSAL_QUOTA);
-	sq_client_end_because(c, SQ_END_TOO_LARGE, buf_bytes(&text));
+	sq_client_end_because(c, SQ_END_TOO_LARGE, sq_buf_bytes(&text));
 	sq_buf_fini(&text);
 	return false;
 }
@@ -338,7 +332,7 @@ client_filter(struct sq_client *c, struct sq_bytes filter)
 		return true;
 	sq_buf_printf(&text, "%s: filter %.*s", why, (int)filter.len, (const char *)filter.p);
 	sq_refusals_count(c->of->holds, SQ_REFUSAL_TOPIC);
-	sq_client_end_because(c, SQ_END_MALFORMED, sq_note_text_clean(buf_bytes(&text), room));
+	sq_client_end_because(c, SQ_END_MALFORMED, sq_note_text_clean(sq_buf_bytes(&text), room));
 	sq_buf_fini(&text);
 	return false;
 }
@@ -391,7 +385,7 @@ client_ack(struct sq_client *c, const struct sq_mqtt_packet *p)
 		return;
 	sq_buf_printf(&text, "%s is not what the message of packet identifier %u waits for",
 	    sq_mqtt_type_name(p->type), p->ack.packet_id);
-	sq_client_end_because(c, SQ_END_PROTOCOL, buf_bytes(&text));
+	sq_client_end_because(c, SQ_END_PROTOCOL, sq_buf_bytes(&text));
 	sq_buf_fini(&text);
 }
 

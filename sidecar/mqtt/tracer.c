@@ -89,7 +89,7 @@ props_change(struct sq_lane_publish *m, enum sq_trace_found found, const struct 
 			props, sq_bytes_of(SQ_PROP_TRACEPARENT), sq_bytes_of(text)) != SQ_OK)
 			abort(); /* both are short */
 	}
-	m->props = (struct sq_bytes){sq_buf_data(props), sq_buf_len(props)};
+	m->props = sq_buf_bytes(props);
 }
 
 /* Whether a message without a trace of the app's gets one. */

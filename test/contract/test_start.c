@@ -104,8 +104,7 @@ put_record(struct sq_txn *txn, uint8_t kind, uint64_t id, uint64_t sub, struct s
 {
 	struct sq_record_key key = {kind, id, sub};
 
-	txn->engine->ops->txn.record(
-	    txn, &key, (struct sq_bytes){sq_buf_data(value), sq_buf_len(value)});
+	txn->engine->ops->txn.record(txn, &key, sq_buf_bytes(value));
 	sq_buf_fini(value);
 }
 

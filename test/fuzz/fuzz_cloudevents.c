@@ -19,7 +19,7 @@ must(bool holds)
 static struct sq_bytes
 bytes_of(const struct sq_buf *b)
 {
-	return (struct sq_bytes){sq_buf_data(b), sq_buf_len(b)};
+	return sq_buf_bytes(b);
 }
 
 static bool

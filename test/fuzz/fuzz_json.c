@@ -27,11 +27,10 @@ check_string(const struct sq_json_tokens *t, uint32_t i)
 	struct sq_bytes plain;
 
 	sq_json_unescape(t, i, &text);
-	plain = (struct sq_bytes){sq_buf_data(&text), sq_buf_len(&text)};
+	plain = sq_buf_bytes(&text);
 	must(sq_json_equals(t, i, plain));
 	sq_json_put_string(&written, plain);
-	must(sq_json_read(&again, (struct sq_bytes){sq_buf_data(&written), sq_buf_len(&written)},
-		 &err) == 0);
+	must(sq_json_read(&again, sq_buf_bytes(&written), &err) == 0);
 	must(sq_json_equals(&again, 0, plain));
 	sq_buf_fini(&text);
 	sq_buf_fini(&written);

@@ -89,7 +89,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	assert(keys != NULL && sq_jwks_count(keys) == 1);
 	if (size > 0 && data[0] == '!') {
 		encode(data + 1, size - 1, &text);
-		check((struct sq_bytes){sq_buf_data(&text), sq_buf_len(&text)});
+		check(sq_buf_bytes(&text));
 	} else {
 		check((struct sq_bytes){data, size});
 	}

@@ -168,9 +168,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		input_line(&in, (struct sq_bytes){data + at, len});
 		at += len + 1;
 	}
-	m = sq_msg_new(0, false, in.topic,
-	    (struct sq_bytes){sq_buf_data(&in.props), sq_buf_len(&in.props)}, SQ_MSG_NO_EXPIRY,
-	    sq_bytes_of("x"));
+	m = sq_msg_new(
+	    0, false, in.topic, sq_buf_bytes(&in.props), SQ_MSG_NO_EXPIRY, sq_bytes_of("x"));
 	input_match(&in, m);
 	sq_space_wrlock(in.space);
 	for (size_t i = 0; i < in.n_bindings; i++)

@@ -202,7 +202,7 @@ fake_body(const struct sq_request *r)
 	sq_buf_fini(b);
 	for (unsigned i = 0; i < r->n_body; i++)
 		sq_buf_append(b, r->body[i].iov_base, r->body[i].iov_len);
-	return (struct sq_bytes){sq_buf_data(b), sq_buf_len(b)};
+	return sq_buf_bytes(b);
 }
 
 void

@@ -14,7 +14,7 @@ rewrite_string(struct sq_json_tokens *t, uint32_t i, struct sq_buf *out)
 	struct sq_buf text = {0};
 
 	sq_json_unescape(t, i, &text);
-	sq_json_put_string(out, (struct sq_bytes){sq_buf_data(&text), sq_buf_len(&text)});
+	sq_json_put_string(out, sq_buf_bytes(&text));
 	sq_buf_fini(&text);
 }
 

@@ -102,7 +102,7 @@ ask(char *token)
 	sq_auth_request_fini(&asked);
 	memset(&asked, 0, sizeof asked);
 	sq_buf_printf(&header, "Bearer %s", token);
-	asked.credential = (struct sq_bytes){sq_buf_data(&header), sq_buf_len(&header)};
+	asked.credential = sq_buf_bytes(&header);
 	now = sq_auth_ask(auth, &asked);
 	cr_assert(now);
 	sq_buf_fini(&header);

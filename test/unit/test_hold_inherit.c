@@ -99,9 +99,7 @@ subscribe(struct sq_hold *hold, const char *filter)
 	sq_buf_u16(&b, (uint16_t)strlen(filter));
 	sq_buf_append(&b, filter, strlen(filter));
 	sq_buf_u8(&b, 1);
-	cr_assert_eq(
-	    sq_hold_subscribe(hold, 1, 1, (struct sq_bytes){sq_buf_data(&b), sq_buf_len(&b)}, 0),
-	    0);
+	cr_assert_eq(sq_hold_subscribe(hold, 1, 1, sq_buf_bytes(&b), 0), 0);
 	sq_buf_fini(&b);
 	fake_answer(fake_await(loop, app->holds->pool, "/subscriptions"),
 	    &(struct sq_answer){.status = 204});
@@ -117,8 +115,7 @@ tell(const char *filter)
 	struct sq_buf entries = {0}, frame = {0};
 
 	sq_kept_put(&entries, &k);
-	sq_frame_kept(
-	    &frame, epoch, true, 1, (struct sq_bytes){sq_buf_data(&entries), sq_buf_len(&entries)});
+	sq_frame_kept(&frame, epoch, true, 1, sq_buf_bytes(&entries));
 	fake_frames(up, &frame);
 	sq_buf_fini(&entries);
 	sq_buf_fini(&frame);

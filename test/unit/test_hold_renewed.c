@@ -121,7 +121,7 @@ ask(struct sq_hold *hold, uint8_t op, const char *filter)
 	sq_buf_append(&b, filter, strlen(filter));
 	if (op == SQ_SUB_SUBSCRIBE)
 		sq_buf_u8(&b, 1);
-	body = (struct sq_bytes){sq_buf_data(&b), sq_buf_len(&b)};
+	body = sq_buf_bytes(&b);
 	if (op == SQ_SUB_SUBSCRIBE)
 		cr_assert_eq(sq_hold_subscribe(hold, 1, 1, body, 0), 0);
 	else

@@ -98,7 +98,7 @@ attach(struct sq_inbox *in, const struct sq_open_id *ids, uint16_t n)
 
 	for (uint16_t i = 0; i < n; i++)
 		sq_open_id_put(&open, &ids[i], true);
-	a.open = (struct sq_bytes){sq_buf_data(&open), sq_buf_len(&open)};
+	a.open = sq_buf_bytes(&open);
 	sq_attached_encode(&body, &a, SQ_LINK_VERSION);
 	sq_buf_fini(&open);
 	cr_assert_eq(

@@ -331,7 +331,7 @@ Test(json, containers_within_each_other_are_bounded)
 
 		nest(&text, n, '[');
 		nest(&text, n, ']');
-		err = json_read(&j, (struct sq_bytes){sq_buf_data(&text), sq_buf_len(&text)}, 0);
+		err = json_read(&j, sq_buf_bytes(&text), 0);
 		if (n == SQ_JSON_DEPTH_MAX)
 			cr_expect(err == 0 && j.tokens.deepest == n, "%s", j.err.why);
 		else
@@ -350,12 +350,12 @@ Test(json, tokens_are_bounded)
 	for (int i = 0; i < ROOM - 2; i++)
 		sq_buf_printf(&text, ",0");
 	sq_buf_printf(&text, "]");
-	bytes = (struct sq_bytes){sq_buf_data(&text), sq_buf_len(&text)};
+	bytes = sq_buf_bytes(&text);
 	cr_expect(json_read(&j, bytes, 1) == 0 && j.tokens.n == ROOM);
 	cr_expect(json_read(&j, bytes, 0) == 0 && j.tokens.n == 1);
 	text.base[text.end - 1] = ',';
 	sq_buf_printf(&text, "0]");
-	bytes = (struct sq_bytes){sq_buf_data(&text), sq_buf_len(&text)};
+	bytes = sq_buf_bytes(&text);
 	cr_expect(json_read(&j, bytes, 1) == SQ_ETOOBIG);
 	cr_expect(json_read(&j, bytes, 0) == 0);
 	sq_buf_fini(&text);

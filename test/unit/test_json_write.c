@@ -41,9 +41,8 @@ Test(json_write, every_byte_is_read_as_it_was_written)
 	for (int c = 0; c < 0x80; c++)
 		sq_buf_u8(&text, (uint8_t)c);
 	sq_buf_append(&text, "\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80", 9);
-	sq_json_put_string(&out, (struct sq_bytes){sq_buf_data(&text), sq_buf_len(&text)});
-	cr_assert(sq_json_read(
-		      &tokens, (struct sq_bytes){sq_buf_data(&out), sq_buf_len(&out)}, &err) == 0);
+	sq_json_put_string(&out, sq_buf_bytes(&text));
+	cr_assert(sq_json_read(&tokens, sq_buf_bytes(&out), &err) == 0);
 	sq_json_unescape(&tokens, 0, &back);
 	cr_expect(sq_buf_equal(&text, &back));
 	sq_buf_fini(&text);

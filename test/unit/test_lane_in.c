@@ -204,9 +204,7 @@ Test(lane_in, a_saved_lane_answers_as_before)
 	sq_lane_in_set(&l, 10, 0x10);
 	admit(&l, 7, 11, 1, 4);
 	sq_lane_in_save(&l, &saved);
-	cr_assert_eq(
-	    sq_lane_in_load(&back, (struct sq_bytes){sq_buf_data(&saved), sq_buf_len(&saved)}),
-	    SQ_OK);
+	cr_assert_eq(sq_lane_in_load(&back, sq_buf_bytes(&saved)), SQ_OK);
 	cr_assert_eq(back.last, 11);
 	cr_assert_eq(back.done, 11);
 	cr_assert_eq(offer(&back, 7, 7, 4, &skip), SQ_LANE_KNOWN);

@@ -14,7 +14,7 @@ block(const char *text)
 	sq_buf_fini(&input);
 	input = (struct sq_buf){0};
 	packet_bytes(&input, text);
-	return (struct sq_bytes){sq_buf_data(&input), sq_buf_len(&input)};
+	return sq_buf_bytes(&input);
 }
 
 static bool
@@ -182,7 +182,7 @@ Test(mqtt_props, user_properties_keep_their_order_and_may_repeat)
 	sq_buf_append(&b, "\x01\x01", 2);
 	cr_assert_eq(sq_mqtt_user_append(&b, rest, rest), 0);
 	cr_assert_eq(sq_mqtt_user_append(&b, rest, (struct sq_bytes){rest.p, 65536}), SQ_ETOOBIG);
-	rest = (struct sq_bytes){sq_buf_data(&b), sq_buf_len(&b)};
+	rest = sq_buf_bytes(&b);
 	cr_assert(sq_mqtt_user_next(&rest, &key, &value) && is(key, "tag") && is(value, "t"));
 	cr_assert(sq_mqtt_user_next(&rest, &key, &value) && is(key, "tag") && value.len == 0);
 	cr_assert(sq_mqtt_user_next(&rest, &key, &value) && is(value, "tag"));

@@ -341,10 +341,7 @@ broker_killed(struct world *w)
 	sq_lane_in_fini(&w->lane);
 	memcpy(w->taken, w->disk.taken, sizeof w->taken);
 	if (sq_buf_len(&w->disk.lane) != 0)
-		cr_assert_eq(
-		    sq_lane_in_load(&w->lane,
-			(struct sq_bytes){sq_buf_data(&w->disk.lane), sq_buf_len(&w->disk.lane)}),
-		    0);
+		cr_assert_eq(sq_lane_in_load(&w->lane, sq_buf_bytes(&w->disk.lane)), 0);
 	if (w->forgets)
 		w->lane.kept = w->lane.last;
 	if (!w->loses || draw(w, 3) != 0)
@@ -429,10 +426,7 @@ sidecar_begins(struct world *w)
 	if (sq_buf_len(&w->synced.bytes) == 0)
 		return;
 	sq_outbox_held_init(&held);
-	cr_assert_eq(
-	    sq_outbox_state_get(&s, &held,
-		(struct sq_bytes){sq_buf_data(&w->synced.bytes), sq_buf_len(&w->synced.bytes)}),
-	    0);
+	cr_assert_eq(sq_outbox_state_get(&s, &held, sq_buf_bytes(&w->synced.bytes)), 0);
 	sq_outbox_send_restore(&w->send, &s);
 	sq_outbox_held_fini(&held);
 }

@@ -133,8 +133,7 @@ acl_bad_filter(const char *text)
 		return why;
 	if (sq_acl_fill(&filled, text, true, &any) != SQ_OK)
 		abort(); /* there is one */
-	if (sq_topic_filter_parse(
-		(struct sq_bytes){sq_buf_data(&filled), sq_buf_len(&filled)}, &f, &why) == SQ_OK)
+	if (sq_topic_filter_parse(sq_buf_bytes(&filled), &f, &why) == SQ_OK)
 		why = f.share.len > 0 || f.tag.len > 0 ? "topics are named without $share and $tag"
 						       : NULL;
 	sq_buf_fini(&filled);

@@ -100,7 +100,7 @@ sq_bundle_refresh(struct sq_bundle *b)
 struct sq_bytes
 sq_bundle_text(const struct sq_bundle *b)
 {
-	return (struct sq_bytes){sq_buf_data(&b->text), sq_buf_len(&b->text)};
+	return sq_buf_bytes(&b->text);
 }
 
 uint64_t
