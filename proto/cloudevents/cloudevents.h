@@ -95,6 +95,21 @@ int sq_ce_batch(
  * SQ_ENOTFOUND: it is none. */
 int sq_ce_message(struct sq_ce *, struct sq_bytes props, struct sq_bytes payload) SQ_MUST_CHECK;
 
+/* As sq_ce_message(), for one to whom the message is handed out: SQ_ENOTFOUND, too, where it has an
+ * attribute that the broker alone says, as sq_ce_json_told() does. */
+int sq_ce_handed(struct sq_ce *, struct sq_bytes props, struct sq_bytes payload) SQ_MUST_CHECK;
+
+/* What an event about a message that is none says. */
+struct sq_ce_about {
+	struct sq_bytes id, source, type; /* good ones, each of at most 65,535 bytes */
+	/* Empty: none.  What can't be an attribute is left out. */
+	struct sq_bytes subject, order_key, content_type, traceparent, tracestate;
+	uint64_t time_ms; /* since 1970; 0: not said */
+	struct sq_bytes payload;
+};
+/* Makes it the event. */
+void sq_ce_about(struct sq_ce *, const struct sq_ce_about *);
+
 /* ---- writers; each appends. */
 
 /* The user properties of the message (MQTT binding §3.1.3): all attributes but the content type and
@@ -102,6 +117,13 @@ int sq_ce_message(struct sq_ce *, struct sq_bytes props, struct sq_bytes payload
 void sq_ce_props(const struct sq_ce *, struct sq_buf *out);
 /* One event in JSON.  Data of a JSON type that is JSON is a value, text a string, else base64. */
 void sq_ce_json(const struct sq_ce *, struct sq_buf *out);
+/* The same with what the broker says of the message, as extensions. */
+struct sq_ce_told {
+	struct sq_bytes topic; /* sqmqostopic */
+	uint32_t attempt;      /* sqmqosattempt; 0: not said */
+	const char *lease;     /* sqmqoslease; NULL: none */
+};
+void sq_ce_json_told(const struct sq_ce *, const struct sq_ce_told *, struct sq_buf *out);
 /* Takes the next attribute off '*rest', which is sq_ce_attributes() at first, without the content
  * type.  False: there are no more. */
 struct sq_bytes sq_ce_attributes(const struct sq_ce *);
@@ -133,7 +155,5 @@ enum sq_ce_form {
 
 /* The form that a content type says. */
 enum sq_ce_form sq_ce_form(struct sq_bytes content_type);
-/* Whether a content type says that the data is JSON (JSON format §3.1): any/json, any/any+json. */
-bool sq_ce_type_is_json(struct sq_bytes content_type);
 
 #endif

@@ -14,9 +14,6 @@ const char *sq_ce_uri_wrong(struct sq_bytes value);
 const char *sq_ce_time_wrong(struct sq_bytes value);
 const char *sq_ce_media_type_wrong(struct sq_bytes value);
 
-/* Whether data of this type stands in JSON as text: its characters are UTF-8's. */
-bool sq_ce_type_is_text(struct sq_bytes content_type);
-
 /* Empties the event, fills '*err' and returns SQ_EINVAL. */
 int
 sq_ce_refuse(struct sq_ce *, struct sq_ce_error *err, struct sq_bytes attribute, const char *why);

@@ -5,6 +5,7 @@
 #include "core/utf8.h"
 #include "proto/cloudevents/cloudevents_priv.h"
 #include "proto/json/write.h"
+#include "proto/media/media.h"
 
 #define DATA "data"
 #define DATA_BASE64 "data_base64"
@@ -39,7 +40,7 @@ structured_text(const struct sq_json_tokens *t, uint32_t i, struct sq_buf *held)
 		return sq_json_raw(t, i);
 	sq_buf_drain(held, sq_buf_len(held));
 	sq_json_unescape(t, i, held);
-	return (struct sq_bytes){sq_buf_data(held), sq_buf_len(held)};
+	return sq_buf_bytes(held);
 }
 
 /* Whether a number is one of 32 bits, without a fraction or an exponent. */
@@ -102,7 +103,7 @@ structured_data(
 
 	if (ce->content_type.len == 0)
 		ce->content_type = sq_bytes_of("application/json");
-	if (sq_ce_type_is_json(ce->content_type)) {
+	if (sq_media_is_json(ce->content_type)) {
 		ce->payload = sq_json_raw(t, i);
 		if (string) /* with its quotes */
 			ce->payload = (struct sq_bytes){ce->payload.p - 1, ce->payload.len + 2};
@@ -226,18 +227,18 @@ sq_ce_json(const struct sq_ce *ce, struct sq_buf *out)
 	}
 	if (ce->content_type.len > 0)
 		structured_put(out, before, sq_bytes_of(SQ_CE_CONTENT_TYPE), ce->content_type);
-	if (ce->payload.len > 0 && sq_ce_type_is_json(ce->content_type) &&
+	if (ce->payload.len > 0 && sq_media_is_json(ce->content_type) &&
 	    structured_is_json(ce->payload)) {
 		sq_json_put_raw(out, ",\"" DATA "\":");
 		sq_buf_append(out, ce->payload.p, ce->payload.len);
-	} else if (ce->payload.len > 0 && sq_ce_type_is_text(ce->content_type) &&
-	    sq_utf8_valid(ce->payload.p, ce->payload.len)) {
+	} else if (ce->payload.len > 0 && sq_media_is_text(ce->content_type) &&
+	    sq_media_is_utf8(ce->content_type) && sq_utf8_valid(ce->payload.p, ce->payload.len)) {
 		sq_json_put_raw(out, ",\"" DATA "\":");
 		sq_json_put_string(out, ce->payload);
 	} else if (ce->payload.len > 0) {
 		sq_json_put_raw(out, ",\"" DATA_BASE64 "\":");
 		sq_base64_put(&coded, ce->payload.p, ce->payload.len);
-		sq_json_put_plain(out, (struct sq_bytes){sq_buf_data(&coded), sq_buf_len(&coded)});
+		sq_json_put_plain(out, sq_buf_bytes(&coded));
 		sq_buf_fini(&coded);
 	}
 	sq_json_put_raw(out, "}");
