@@ -133,6 +133,22 @@ sq_mqtt_user_append(struct sq_buf *b, struct sq_bytes key, struct sq_bytes value
 	return 0;
 }
 
+int
+sq_mqtt_prop_append(struct sq_buf *b, enum sq_mqtt_prop_id id, struct sq_bytes value)
+{
+	unsigned char *p;
+
+	if (value.len > SQ_MQTT_STRING_MAX)
+		return SQ_ETOOBIG;
+	if (value.len == 0)
+		return 0;
+	p = sq_buf_reserve(b, 3 + value.len);
+	*p++ = (unsigned char)id;
+	sq_mqtt_string_write(p, value);
+	sq_buf_commit(b, 3 + value.len);
+	return 0;
+}
+
 /* Checks a value by its own rules: range, UTF-8, topic name. */
 static int
 prop_check(

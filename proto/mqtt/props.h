@@ -105,6 +105,9 @@ int sq_mqtt_user_append(struct sq_buf *, struct sq_bytes key, struct sq_bytes va
  * room for raw.len bytes; returns the bytes written.  With 'forwardable' set, 'raw' itself is the
  * result, and no copy is needed. */
 size_t sq_mqtt_props_forward(struct sq_bytes raw, unsigned char *out);
+/* Appends an encoded property of a string or of bytes; none if it is empty.  SQ_ETOOBIG as above. */
+int sq_mqtt_prop_append(struct sq_buf *, enum sq_mqtt_prop_id, struct sq_bytes value) SQ_MUST_CHECK;
+
 /* Checks a block that did not come through this decoder: well-formed, only properties that are
  * forwarded unchanged, none twice but user properties.  0 or SQ_EINVAL. */
 int sq_mqtt_props_check(struct sq_bytes block) SQ_MUST_CHECK;

@@ -13,17 +13,22 @@
 #define SQ_PROP_KEY "sqmqos-key"
 #define SQ_PROP_DELAY "sqmqos-delay"
 #define SQ_PROP_RECEIPT "sqmqos-receipt"
-#define SQ_PROPS_ASKED SQ_PROP_QOS, SQ_PROP_KEY, SQ_PROP_DELAY, SQ_PROP_RECEIPT
+/* What has one value is handed out in order by a queue of "order: key" (docs/http.md). */
+#define SQ_PROP_ORDER_KEY "sqmqos-order-key"
+#define SQ_PROPS_ASKED SQ_PROP_QOS, SQ_PROP_KEY, SQ_PROP_DELAY, SQ_PROP_RECEIPT, SQ_PROP_ORDER_KEY
 
 /* The broker writes on dead letters and receipts: */
 #define SQ_PROP_DEAD_REASON "sqmqos-dead-reason"
 #define SQ_PROP_DEAD_TIME "sqmqos-dead-time"
 #define SQ_PROP_DEAD_QUEUE "sqmqos-dead-queue"
+#define SQ_PROP_DEAD_DETAIL "sqmqos-dead-detail"
 #define SQ_PROP_TARGET "sqmqos-target"
 #define SQ_PROP_OUTCOME "sqmqos-outcome"
 #define SQ_PROP_TIME "sqmqos-time"
+/* Of how many pushes, one after another, the message is the reply. */
+#define SQ_PROP_REPLIES "sqmqos-replies"
 #define SQ_PROPS_WRITTEN \
-	SQ_PROP_DEAD_REASON, SQ_PROP_DEAD_TIME, SQ_PROP_DEAD_QUEUE, SQ_PROP_TARGET, \
-	    SQ_PROP_OUTCOME, SQ_PROP_TIME
+	SQ_PROP_DEAD_REASON, SQ_PROP_DEAD_TIME, SQ_PROP_DEAD_QUEUE, SQ_PROP_DEAD_DETAIL, \
+	    SQ_PROP_TARGET, SQ_PROP_OUTCOME, SQ_PROP_TIME, SQ_PROP_REPLIES
 
 #endif
