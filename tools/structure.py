@@ -41,7 +41,7 @@ FLOORS = {
     "k8s": [["cli"], ["cli/kube", "cli/live", "cli/mqtt"], ["cli/view", "k8s/cli", "k8s/injector"], ["cli/term", "k8s/patch"]],
     GROUND: [["net"], ["net/h2", "store/journal"],
              ["net/conn", "net/kube_api", "store", "telemetry", "web"], ["proto/annotations", "proto/cloudevents", "proto/headers", "proto/link"],
-             ["proto/dispatch", "proto/json", "proto/media", "proto/mqtt", "proto/props", "proto/reconnect", "proto/topic"],
+             ["proto/dispatch", "proto/json", "proto/media", "proto/mqtt", "proto/props", "proto/reconnect", "proto/topic", "proto/webhook"],
              ["console", "core", "web/compat"]],
 }
 PLACES = {place: (tower, -floor) for tower, floors in FLOORS.items()

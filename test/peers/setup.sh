@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Fetches the CloudEvents SDK for Python, once, into a cache outside the clone; prints where it is.
-# Each package is known by its hash.
+# Fetches the packages of Python that tests compare with, once, into a cache outside the clone; prints
+# where they are. Each is known by its hash.
 set -euo pipefail
 here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
 hash=$(sha256sum <"$here/requirements.txt")
-cache=${XDG_CACHE_HOME:-$HOME/.cache}/sqmqos/cloudevents-${hash:0:16}
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/sqmqos/peers-${hash:0:16}
 
 if [ ! -e "$cache/complete" ]; then
 	rm -rf "$cache"
