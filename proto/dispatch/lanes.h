@@ -8,8 +8,9 @@
 struct sq_dispatch_lane {
 	struct sq_hnode node;
 	uint64_t key;
-	struct sq_list items;   /* by seq */
-	struct sq_list serving; /* in the dispatcher's list while a grant takes of it */
+	struct sq_list items;          /* by seq */
+	struct sq_list serving;        /* in the dispatcher's list while a grant takes of it: */
+	struct sq_dispatch_item *last; /* what that has taken last */
 	unsigned out;
 	struct sq_dispatch_item *offered; /* that may go now; NULL: none may */
 };

@@ -1,6 +1,7 @@
 /* The dispatcher (proto/dispatch): three messages in two lanes, two consumers, leases that end, failures,
  * and a broker that crashes.  Settlements and attempts become durable in the order in which they were made;
- * what was not durable is gone after a crash, and leases with it.
+ * what was not durable is gone after a crash, and leases with it, but with -DKEPT: those are durable
+ * before they are told, and go on.
  *
  * Each rule can be switched off (-DNO_...); test/model/run.sh says what must fail then. */
 #ifndef FAULTS
@@ -20,14 +21,21 @@ byte st[N], holder[N], attempts[N];
 bit overdue[N];
 
 /* What is on its way to the disk, in its order: 1 + m an attempt, 4 + m an end, which is answered if
- * answer[m]. */
+ * answer[m]; 7 + m a lease, which is told then, 10 + m its end without an attempt. */
+#ifdef KEPT
+#define PEND 9
+#else
 #define PEND 6
+#endif
 byte pend[PEND], pend_n;
 bit answer[N];
 
 /* The disk. */
 byte d_attempts[N];
 bit d_ended[N];
+#ifdef KEPT
+byte d_lease[N];     /* 1 + who has it */
+#endif
 
 /* The consumers: has[2 * m + c] what it was handed and has said nothing of. */
 bit has[2 * N];
@@ -72,7 +80,24 @@ inline hand(m, c, with)
 	assert(m != 1 || st[0] == ENDED || with);
 	assert(m != 0 || st[1] != OUT);
 	st[m] = OUT; holder[m] = c; overdue[m] = 0;
-	live[m] = 1 + c; has[2 * m + c] = 1
+	live[m] = 1 + c;
+#ifdef KEPT
+#ifdef NO_LEASE_FIRST
+	has[2 * m + c] = 1;
+#endif
+	disk(7 + m)
+#else
+	has[2 * m + c] = 1
+#endif
+}
+
+/* Its lease has ended, and that is no attempt. */
+inline later(m)
+{
+	st[m] = FREE; live[m] = 0;
+#ifdef KEPT
+	disk(10 + m)
+#endif
 }
 
 /* An attempt has failed. */
@@ -104,11 +129,27 @@ inline end(m, told)
 inline committed(x)
 {
 	if
+#ifdef KEPT
+	:: x >= 10 -> d_lease[x - 10] = 0
+	:: x >= 7 && x < 10 ->
+		/* what it is told as it was when it was written: it has not been handed out since */
+		d_lease[x - 7] = 1 + holder[x - 7];
+		if
+		:: st[x - 7] == OUT -> has[2 * (x - 7) + holder[x - 7]] = 1
+		:: else
+		fi
+	:: x >= 4 && x < 7 ->
+		d_lease[x - 4] = 0;
+#else
 	:: x >= 4 ->
+#endif
 		d_ended[x - 4] = 1;
 		acked[x - 4] = acked[x - 4] || answer[x - 4]
 	:: else ->
 		d_attempts[x - 1]++;
+#ifdef KEPT
+		d_lease[x - 1] = 0;
+#endif
 		if
 		:: st[x - 1] == TRYING -> st[x - 1] = WAITING
 		:: else
@@ -125,8 +166,24 @@ inline crash()
 	for (i : 0 .. N - 1) {
 		st[i] = (d_ended[i] -> ENDED : FREE);
 		attempts[i] = d_attempts[i];
-		live[i] = 0; overdue[i] = 0; answer[i] = 0;
+		overdue[i] = 0; answer[i] = 0;
+#ifdef KEPT
+#ifdef NO_LEASE_FIRST
+		live[i] = (has[2 * i] && live[i] == 1 -> 1 : (has[2 * i + 1] && live[i] == 2 -> 2 : 0));
+#else
+		live[i] = (d_ended[i] -> 0 : d_lease[i]);
+#endif
+		holder[i] = (d_lease[i] > 0 -> d_lease[i] - 1 : 2);
+#ifndef NO_ADOPT
+		if
+		:: !d_ended[i] && d_lease[i] > 0 -> st[i] = OUT
+		:: else
+		fi
+#endif
+#else
+		live[i] = 0;
 		holder[i] = 2     /* no lease of before is good any more */
+#endif
 	}
 }
 
@@ -141,7 +198,7 @@ inline says(m, c)
 		if
 		:: end(m, 1)
 		:: fail(m)
-		:: faults < FAULTS -> faults++; st[m] = FREE; live[m] = 0
+		:: faults < FAULTS -> faults++; later(m)
 		fi
 	:: st[m] == TRYING && overdue[m] && holder[m] == c -> end(m, 1)
 #ifdef NO_LOST

@@ -97,6 +97,89 @@ Test(dispatch, a_lane_goes_to_one_grant_at_a_time)
 	expect(SQ_DISPATCH_SERVED, NULL);
 }
 
+Test(dispatch, what_a_consumer_has_from_before_holds_up_its_lane)
+{
+	struct sq_dispatch_grant g = {.n = 9, .bytes = 1000};
+
+	d = sq_dispatch_new(&cfg);
+	items[1] = (struct sq_dispatch_item){.seq = 2, .key = 'a', .bytes = 100, .attempts = 1};
+	sq_dispatch_adopt(d, &items[1], 2000);
+	cr_assert_eq(sq_dispatch_sums(d).out, 1);
+	cr_assert_eq(sq_dispatch_due_ms(d), 2000);
+	for (unsigned i = 0; i < 4; i++) {
+		if (i == 1)
+			continue;
+		items[i] = (struct sq_dispatch_item){
+		    .seq = i + 1, .key = i == 3 ? 'b' : 'a', .bytes = 100};
+		sq_dispatch_take(d, &items[i]);
+	}
+	sq_dispatch_grant(d, &g);
+	expect(SQ_DISPATCH_HAND, &items[3]);
+	expect(SQ_DISPATCH_SERVED, NULL);
+	sq_dispatch_grant(d, &g);
+	expect_nothing();
+	cr_assert(say(1, SQ_DISPATCH_OK));
+	expect_end(&items[1], SQ_DISPATCH_DONE);
+	expect(SQ_DISPATCH_HAND, &items[0]);
+	expect(SQ_DISPATCH_HAND, &items[2]);
+}
+
+Test(dispatch, what_a_consumer_has_from_before_comes_to_its_time)
+{
+	d = sq_dispatch_new(&cfg);
+	items[0] = (struct sq_dispatch_item){.seq = 1, .key = 'a', .bytes = 100, .attempts = 1};
+	sq_dispatch_adopt(d, &items[0], 1000);
+	sq_dispatch_tick(d, 999);
+	expect_nothing();
+	sq_dispatch_tick(d, 1000);
+	expect(SQ_DISPATCH_TRY, &items[0]);
+	cr_assert_eq(items[0].attempts, 2);
+	cr_assert(items[0].overdue);
+}
+
+Test(dispatch, what_nobody_has_may_be_taken_back)
+{
+	struct sq_dispatch_grant g = {.n = 1, .bytes = 1000};
+
+	take("aabb");
+	sq_dispatch_grant(d, &g);
+	expect(SQ_DISPATCH_HAND, &items[0]);
+	expect(SQ_DISPATCH_SERVED, NULL);
+	cr_assert(say(0, SQ_DISPATCH_LATER));
+	sq_dispatch_grant(d, &g);
+	expect(SQ_DISPATCH_HAND, &items[0]);
+	expect(SQ_DISPATCH_SERVED, NULL);
+	cr_assert_not(sq_dispatch_release(d, &items[0]), "it is out");
+	cr_assert(sq_dispatch_release(d, &items[1]));
+	cr_assert(sq_dispatch_release(d, &items[2]));
+	expect_end(&items[1], SQ_DISPATCH_BACK);
+	expect_end(&items[2], SQ_DISPATCH_BACK);
+	cr_assert(say(0, SQ_DISPATCH_FAILED));
+	expect(SQ_DISPATCH_TRY, &items[0]);
+	cr_assert_not(sq_dispatch_release(d, &items[0]), "its attempt is not durable");
+	sq_dispatch_tried(d, &items[0], 1000);
+	cr_assert_eq(items[0].state, SQ_DISPATCH_WAITING);
+	cr_assert(sq_dispatch_release(d, &items[0]));
+	expect_end(&items[0], SQ_DISPATCH_BACK);
+	sq_dispatch_grant(d, &g);
+	expect(SQ_DISPATCH_HAND, &items[3]);
+	cr_assert_eq(sq_dispatch_sums(d).held, 0);
+}
+
+Test(dispatch, other_settings_count_from_then_on)
+{
+	struct sq_dispatch_grant g = {.n = 1, .bytes = 1000};
+
+	take("a");
+	sq_dispatch_grant(d, &g);
+	expect(SQ_DISPATCH_HAND, &items[0]);
+	expect(SQ_DISPATCH_SERVED, NULL);
+	cfg.max_attempts = 1;
+	sq_dispatch_configure(d, &cfg);
+	cr_assert(say(0, SQ_DISPATCH_FAILED));
+	expect_end(&items[0], SQ_DISPATCH_ATTEMPTS);
+}
+
 Test(dispatch, one_at_a_time_is_one_of_all_lanes)
 {
 	struct sq_dispatch_grant one = {.n = 9, .bytes = 1000};
@@ -163,6 +246,214 @@ Test(dispatch, what_blocks_stays_until_it_is_let_go)
 	expect_nothing();
 	sq_dispatch_unblock(d, &items[0]);
 	expect(SQ_DISPATCH_HAND, &items[0]);
+}
+
+Test(dispatch, a_consumer_knows_better_how_many_attempts_there_are)
+{
+	struct sq_dispatch_grant g = {.n = 2, .bytes = 1000};
+
+	cfg.max_attempts = 1;
+	take("ab");
+	sq_dispatch_grant(d, &g);
+	expect(SQ_DISPATCH_HAND, &items[0]);
+	expect(SQ_DISPATCH_HAND, &items[1]);
+	expect(SQ_DISPATCH_SERVED, NULL);
+	cr_assert(say(0, SQ_DISPATCH_AGAIN));
+	expect(SQ_DISPATCH_TRY, &items[0]);
+	sq_dispatch_tried(d, &items[0], 1000);
+	sq_dispatch_tick(d, 1100);
+	cfg.max_attempts = 0;
+	sq_dispatch_configure(d, &cfg);
+	cr_assert(say(1, SQ_DISPATCH_LAST));
+	expect_end(&items[1], SQ_DISPATCH_ATTEMPTS);
+	cr_assert_eq(items[1].attempts, 1u);
+	sq_dispatch_grant(d, &g);
+	expect(SQ_DISPATCH_HAND, &items[0]);
+}
+
+Test(dispatch, the_last_attempt_blocks_where_that_is_asked_for)
+{
+	struct sq_dispatch_grant g = {.n = 1, .bytes = 1000};
+
+	cfg.blocks = true;
+	take("aa");
+	sq_dispatch_grant(d, &g);
+	expect(SQ_DISPATCH_HAND, &items[0]);
+	expect(SQ_DISPATCH_SERVED, NULL);
+	cr_assert(say(0, SQ_DISPATCH_LAST));
+	expect(SQ_DISPATCH_TRY, &items[0]);
+	sq_dispatch_tried(d, &items[0], 1000);
+	cr_assert_eq(items[0].state, SQ_DISPATCH_BLOCKED);
+	sq_dispatch_unblock(d, &items[0]);
+	sq_dispatch_grant(d, &g);
+	expect(SQ_DISPATCH_HAND, &items[0]);
+}
+
+/* A new item, as of later. */
+static void
+take_more(unsigned i, char key)
+{
+	items[i] = (struct sq_dispatch_item){.seq = i + 1, .key = (uint64_t)key, .bytes = 100};
+	sq_dispatch_take(d, &items[i]);
+}
+
+static void
+expect_served(uint64_t now_ms, const struct sq_dispatch_grant *g)
+{
+	struct sq_dispatch_action a;
+
+	cr_assert(sq_dispatch_next(d, now_ms, &a) && a.what == SQ_DISPATCH_SERVED);
+	cr_assert_eq(a.grant, g);
+}
+
+Test(dispatch, a_grant_lingers_for_more_of_its_lanes_and_others)
+{
+	struct sq_dispatch_grant g = {.n = 4, .bytes = 1000, .linger_ms = 50};
+	struct sq_dispatch_grant next = {.n = 4, .bytes = 1000};
+
+	take("");
+	sq_dispatch_grant(d, &g);
+	sq_dispatch_grant(d, &next);
+	cr_assert_eq(sq_dispatch_due_ms(d), UINT64_MAX, "it has nothing");
+	take_more(0, 'a');
+	expect(SQ_DISPATCH_HAND, &items[0]);
+	expect_nothing();
+	cr_assert_eq(sq_dispatch_due_ms(d), 1050u);
+	cr_assert_eq(sq_dispatch_demand(d), 3u, "as many as may be out");
+	take_more(1, 'b');
+	take_more(2, 'a');
+	expect(SQ_DISPATCH_HAND, &items[1]);
+	expect(SQ_DISPATCH_HAND, &items[2]);
+	expect_nothing();
+	expect_served(1050, &g);
+	take_more(3, 'a');
+	take_more(4, 'c');
+	expect(SQ_DISPATCH_HAND, &items[4]);
+	expect_served(1050, &next);
+}
+
+Test(dispatch, a_grant_that_is_full_does_not_linger)
+{
+	struct sq_dispatch_grant n = {.n = 1, .bytes = 1000, .linger_ms = 50};
+	struct sq_dispatch_grant bytes = {.n = 9, .bytes = 150, .linger_ms = 50};
+
+	take("abc");
+	sq_dispatch_grant(d, &n);
+	sq_dispatch_grant(d, &bytes);
+	expect(SQ_DISPATCH_HAND, &items[0]);
+	expect_served(1000, &n);
+	expect(SQ_DISPATCH_HAND, &items[1]);
+	expect_served(1000, &bytes);
+}
+
+Test(dispatch, what_expires_while_its_grant_lingers_is_not_handed_out)
+{
+	struct sq_dispatch_grant g = {.n = 4, .bytes = 1000, .linger_ms = 50};
+	struct sq_dispatch_action a;
+
+	take("aab");
+	items[1].expires_ms = 1050;
+	sq_dispatch_grant(d, &g);
+	for (unsigned i = 0; i < 3; i++)
+		expect(SQ_DISPATCH_HAND, &items[i]);
+	expect_nothing();
+	cr_assert(sq_dispatch_next(d, 1050, &a) && a.what == SQ_DISPATCH_SETTLE);
+	cr_assert(a.item == &items[1] && a.end == SQ_DISPATCH_EXPIRED);
+	expect_served(1050, &g);
+	cr_assert_eq(sq_dispatch_count(d).out, 2u);
+	cr_assert_eq(sq_dispatch_demand(d), 0u);
+}
+
+Test(dispatch, a_grant_of_which_all_has_expired_waits_on)
+{
+	struct sq_dispatch_grant g = {.n = 2, .bytes = 1000, .linger_ms = 50};
+	struct sq_dispatch_action a;
+
+	take("a");
+	items[0].expires_ms = 1010;
+	sq_dispatch_grant(d, &g);
+	expect(SQ_DISPATCH_HAND, &items[0]);
+	cr_assert(sq_dispatch_next(d, 1050, &a) && a.what == SQ_DISPATCH_SETTLE);
+	cr_assert_not(sq_dispatch_next(d, 1050, &a));
+	cr_assert_eq(sq_dispatch_demand(d), 2u);
+	take_more(1, 'a');
+	expect(SQ_DISPATCH_HAND, &items[1]);
+	expect_served(1051, &g);
+}
+
+Test(dispatch, a_lane_goes_on_behind_what_has_expired_in_a_grant)
+{
+	struct sq_dispatch_grant g = {.n = 2, .bytes = 1000, .linger_ms = 50};
+	struct sq_dispatch_action a;
+
+	take("a");
+	items[0].expires_ms = 1010;
+	items[1] = (struct sq_dispatch_item){.seq = 2, .key = 'a', .bytes = 100, .attempts = 1};
+	sq_dispatch_take_later(d, &items[1], 1100);
+	sq_dispatch_grant(d, &g);
+	expect(SQ_DISPATCH_HAND, &items[0]);
+	cr_assert(sq_dispatch_next(d, 1050, &a) && a.what == SQ_DISPATCH_SETTLE);
+	expect_nothing();
+	sq_dispatch_tick(d, 1100);
+	expect(SQ_DISPATCH_HAND, &items[1]);
+}
+
+Test(dispatch, what_a_revoked_grant_has_taken_is_free)
+{
+	struct sq_dispatch_grant g = {.n = 4, .bytes = 1000, .linger_ms = 50};
+	struct sq_dispatch_grant next = {.n = 3, .bytes = 1000};
+
+	take("aab");
+	sq_dispatch_grant(d, &g);
+	for (unsigned i = 0; i < 3; i++)
+		expect(SQ_DISPATCH_HAND, &items[i]);
+	expect_nothing();
+	sq_dispatch_revoke(d, &g);
+	cr_assert_eq(sq_dispatch_count(d).out, 0u);
+	cr_assert_eq(sq_dispatch_due_ms(d), UINT64_MAX);
+	sq_dispatch_grant(d, &next);
+	for (unsigned i = 0; i < 3; i++)
+		expect(SQ_DISPATCH_HAND, &items[i]);
+	expect_served(1000, &next);
+}
+
+/* One that was away comes back to its place in front of what a grant has taken. */
+Test(dispatch, a_grant_that_lingers_leaves_a_lane_that_has_a_hole)
+{
+	struct sq_dispatch_grant g = {.n = 4, .bytes = 1000, .linger_ms = 50};
+
+	take("");
+	sq_dispatch_grant(d, &g);
+	take_more(1, 'a');
+	expect(SQ_DISPATCH_HAND, &items[1]);
+	take_more(0, 'a');
+	take_more(2, 'a');
+	take_more(3, 'b');
+	expect(SQ_DISPATCH_HAND, &items[3]);
+	expect_nothing();
+	expect_served(1050, &g);
+	cr_assert(say(1, SQ_DISPATCH_OK));
+	expect_end(&items[1], SQ_DISPATCH_DONE);
+	sq_dispatch_grant(d, &g);
+	expect(SQ_DISPATCH_HAND, &items[0]);
+	expect(SQ_DISPATCH_HAND, &items[2]);
+}
+
+Test(dispatch, an_item_may_begin_with_a_wait)
+{
+	struct sq_dispatch_grant g = {.n = 2, .bytes = 1000};
+
+	take("");
+	items[0] = (struct sq_dispatch_item){.seq = 1, .key = 'a', .bytes = 100, .attempts = 1};
+	sq_dispatch_take_later(d, &items[0], 1020);
+	take_more(1, 'a');
+	sq_dispatch_grant(d, &g);
+	expect_nothing();
+	cr_assert_eq(sq_dispatch_due_ms(d), 1020u);
+	cr_assert_eq(sq_dispatch_count(d).stuck, 1u);
+	sq_dispatch_tick(d, 1020);
+	expect(SQ_DISPATCH_HAND, &items[0]);
+	expect(SQ_DISPATCH_HAND, &items[1]);
 }
 
 Test(dispatch, a_lease_ends_and_its_consumer_may_still_be_in_time)
