@@ -88,6 +88,12 @@ sq_topic_is_dead(struct sq_bytes name)
 	return TOPIC_STARTS(name, "$dead") && topic_head(name).len == sizeof "$dead" - 1;
 }
 
+bool
+sq_topic_is_reply(struct sq_bytes name)
+{
+	return TOPIC_STARTS(name, "$reply") && topic_head(name).len == sizeof "$reply" - 1;
+}
+
 const char *
 sq_topic_closed(struct sq_bytes name)
 {

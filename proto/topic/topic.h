@@ -52,6 +52,10 @@ const char *sq_topic_reserved(struct sq_bytes name);
  * publishes. */
 bool sq_topic_is_dead(struct sq_bytes name);
 
+/* Whether 'name', or a filter, is $reply or below it: where a request's answer goes, to which anybody
+ * publishes and nobody subscribes (docs/http.md, "Request"). */
+bool sq_topic_is_reply(struct sq_bytes name);
+
 /* Why no client publishes to 'name', for the one reason or the other; or NULL. */
 const char *sq_topic_closed(struct sq_bytes name);
 

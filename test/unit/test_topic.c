@@ -1,4 +1,5 @@
 /* proto/topic: names, filters and matching, MQTT 5.0 §4.7 and §4.8.2. */
+#include "proto/topic/queue.h"
 #include "proto/topic/topic.h"
 
 #include <criterion/criterion.h>
@@ -574,4 +575,29 @@ Test(topic, filters_overlap_where_a_topic_is_selected_by_both)
 		}
 	}
 	cr_assert_gt(held, 100);
+}
+
+Test(topic, a_queue_is_joined_by_its_name)
+{
+	static const char *const not [] = {
+	    "$queue", "$queues/a", "queue/a", "", "$share/g/$queue/a"};
+	char most[SQ_TOPIC_QUEUE_NAME_MAX + 2];
+	struct sq_bytes name;
+
+	cr_assert(sq_topic_queue_filter(sq_bytes_of("$queue/a/b"), &name));
+	cr_expect(sq_bytes_are(name, "a/b"));
+	for (size_t i = 0; i < sizeof not / sizeof *not ; i++)
+		cr_expect_not(sq_topic_queue_filter(sq_bytes_of(not [i]), &name), "%s", not [i]);
+	memset(most, 'q', sizeof most - 1);
+	most[sizeof most - 1] = '\0';
+	cr_expect_not(sq_topic_queue_name(sq_bytes_of(most)));
+	cr_expect(sq_topic_queue_name(sq_bytes_of(most + 1)));
+	cr_expect(sq_topic_queue_name(sq_bytes_of("Az09._-")));
+	for (const char *bad = "/+#: $@[`{^\x7f\xc3"; *bad != '\0'; bad++)
+		cr_expect_not(
+		    sq_topic_queue_name((struct sq_bytes){(const unsigned char *)bad, 1}));
+	cr_expect_not(sq_topic_queue_name(sq_bytes_of("")));
+	cr_expect_not(sq_topic_queue_name(sq_bytes_of(".")));
+	cr_expect_not(sq_topic_queue_name(sq_bytes_of("..")));
+	cr_expect(sq_topic_queue_name(sq_bytes_of("...")));
 }
