@@ -24,6 +24,7 @@ url_put(struct sq_buf *out, const char *name, const char *value)
 	sq_percent_put(out, value);
 }
 
+/* Of a workload and its group, or of a named queue: then there is no workload. */
 static void
 trigger_url(
     struct sq_buf *out, const struct sq_settings *s, const char *space, const char *const queue[2])
@@ -31,6 +32,10 @@ trigger_url(
 	sq_buf_printf(out, "http://%s-broker.%s.svc.%s:%u/v1/backlog?", s->fullname, s->space,
 	    s->cluster_domain, s->broker_admin_port);
 	url_put(out, "space", space);
+	if (queue[0] == NULL) {
+		url_put(out, "&queue", queue[1]);
+		return;
+	}
 	url_put(out, "&workload", queue[0]);
 	url_put(out, "&group", queue[1]);
 }
@@ -56,7 +61,7 @@ triggers_new(const struct sq_scaled_request *r, const struct sq_annotations *sai
 	for (size_t i = 0; i < ds->n; i++) {
 		const struct sq_declaration *d = &ds->v[i];
 		const char *group = d->group != NULL ? d->group : workload;
-		const char *const queue[2] = {workload, group};
+		const char *const queue[2] = {d->queue == NULL ? workload : NULL, group};
 		struct sq_buf url = {0};
 		json_t *trigger;
 		bool known = d->pod;

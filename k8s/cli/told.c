@@ -47,6 +47,9 @@ same_queue(const struct sq_declaration *a, const struct sq_declaration *b, const
 {
 	if (a->pod || b->pod)
 		return a->pod && b->pod;
+	if (a->queue == NULL || b->queue == NULL)
+		return a->queue == b->queue &&
+		    strcmp(group_of(a, workload), group_of(b, workload)) == 0;
 	return strcmp(group_of(a, workload), group_of(b, workload)) == 0;
 }
 
@@ -119,12 +122,28 @@ told_binding(const struct sq_declaration *d, struct sq_buf *out)
 	sq_buf_printf(out, "\n");
 }
 
+/* A named queue, which is declared elsewhere. */
+static void
+told_joined(const struct sq_declaration *d, struct sq_buf *out)
+{
+	sq_buf_printf(out,
+	    "  the named queue %s: each message goes to one of those that take from it\n"
+	    "    what comes into it, and how it is kept, is said where it is declared\n",
+	    d->queue);
+	if (d->concurrency != 0)
+		sq_buf_printf(out, "    %u unfinished at a pod at once\n", d->concurrency);
+}
+
 /* The queue of entry 'first', and all entries that share it. */
 static void
 told_queue(const struct sq_declarations *ds, size_t first, const char *workload, struct sq_buf *out)
 {
 	const struct sq_declaration *d = &ds->v[first];
 
+	if (d->queue != NULL) {
+		told_joined(d, out);
+		return;
+	}
 	if (d->pod)
 		sq_buf_printf(out, "  a queue of each pod's own: every pod gets a copy\n");
 	else
@@ -221,6 +240,9 @@ told_rule(const struct sq_publish_rule *r, struct sq_buf *out)
 
 	sq_buf_printf(out, "  %s", r->filter);
 	told_qos(r, &parts, out);
+	if (r->order_property != NULL)
+		told_part(
+		    out, &parts, "in order for each value of its property %s", r->order_property);
 	if (r->retain >= 0)
 		told_part(out, &parts, "%s", r->retain ? "retained" : "not retained");
 	for (size_t i = 0; i < r->n_tags; i++) {

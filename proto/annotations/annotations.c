@@ -163,7 +163,7 @@ check_scale(struct check *c)
 	if (!shared && c->problems->errors == 0)
 		sq_annotation_problems_add(c->problems, SQ_ANNOTATION_SCALE, at, begin, false,
 		    "needs a queue that the pods share: an entry of " SQ_ANNOTATION_SUBSCRIBE
-		    " with delivery: group");
+		    " with delivery: group, or a named queue");
 }
 
 /* What a pod's annotations need of each other. */

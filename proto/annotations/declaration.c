@@ -6,6 +6,7 @@
 
 #include "core/mem.h"
 #include "proto/annotations/entry.h"
+#include "proto/topic/queue.h"
 #include "proto/topic/topic.h"
 
 void
@@ -15,6 +16,7 @@ sq_declarations_free(struct sq_declarations *ds)
 		free(ds->v[i].filter);
 		free(ds->v[i].tag);
 		free(ds->v[i].group);
+		free(ds->v[i].queue);
 	}
 	free(ds->v);
 	*ds = (struct sq_declarations){0};
@@ -84,12 +86,49 @@ entry_filter(
 		    "bad filter '%.64s': dead letters are taken whole, by $dead/#", d->filter);
 }
 
+/* An entry that joins a named queue, which has settings and bindings of its own: on the link it is
+ * one of the filter "$queue/NAME", and of a group of the queue's name. */
+static void
+entry_queue(struct sq_declaration *d, struct sq_position at, struct sq_annotation_value *value)
+{
+	struct sq_buf filter = {0};
+
+	if (!sq_topic_queue_name(sq_bytes_of(d->queue))) {
+		sq_value_wrong(value, at, "bad queue '%.64s': a name must be %s", d->queue,
+		    SQ_TOPIC_QUEUE_NAME_RULE);
+		return;
+	}
+	free(d->filter);
+	free(d->group);
+	sq_buf_printf(&filter, SQ_TOPIC_QUEUE_PREFIX "%s", d->queue);
+	d->filter = sq_xmemdup0(sq_buf_data(&filter), sq_buf_len(&filter));
+	d->group = sq_xstrdup(d->queue);
+	d->qos = 2; /* as the queue has its messages */
+	d->durable = true;
+	sq_buf_fini(&filter);
+}
+
+bool
+sq_entry_joins(struct sq_declaration *d)
+{
+	struct sq_bytes name;
+
+	if (d->queue == NULL && d->filter != NULL &&
+	    sq_topic_queue_filter(sq_bytes_of(d->filter), &name))
+		d->queue = sq_xmemdup0(name.p, name.len);
+	return d->queue != NULL;
+}
+
 void
 sq_entry_check(
     struct sq_declaration *d, const struct sq_entry_places *at, struct sq_annotation_value *value)
 {
 	const char *why = NULL;
 
+	if (sq_entry_joins(d)) {
+		entry_queue(d, at->queue, value);
+		return;
+	}
 	if (d->tag != NULL && sq_topic_tag_check(sq_bytes_of(d->tag), &why) != 0)
 		sq_value_wrong(value, at->tag, "bad tag: %s", why);
 	if (d->filter != NULL)

@@ -25,9 +25,10 @@ enum {
 /* One entry.  From sq_annotations_check() it has the options that other entries of its
  * group name, too (merge.h). */
 struct sq_declaration {
-	char *filter;          /* plain; "#" where only a tag was given */
+	char *filter;          /* plain; "#" where only a tag was given; "$queue/NAME" of a queue */
 	char *tag;             /* NULL: any */
-	char *group;           /* NULL: the workload's name */
+	char *group;           /* NULL: the workload's name; NAME of a queue */
+	char *queue;           /* name of the named queue that it joins; NULL: none */
 	uint8_t qos;           /* default 1 */
 	bool pod;              /* delivery: pod; else group */
 	bool durable;          /* default: with delivery group */

@@ -78,6 +78,8 @@ group_same(const struct sq_declaration *a, const struct sq_declaration *b, const
 
 	if (a->pod || b->pod) /* the queue of this pod */
 		return a->pod && b->pod;
+	if (a->queue != NULL || b->queue != NULL) /* has its options elsewhere */
+		return a == b;
 	return ga == NULL || gb == NULL ? ga == gb : strcmp(ga, gb) == 0;
 }
 

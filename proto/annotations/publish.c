@@ -15,6 +15,7 @@ rule_fini(struct sq_publish_rule *r)
 	free(r->tags);
 	free(r->filter);
 	free(r->key_property);
+	free(r->order_property);
 	free(r->receipt);
 }
 
@@ -130,12 +131,12 @@ take_delay(struct sq_yaml *y, struct sq_publish_rule *r)
 }
 
 static int
-take_property(struct sq_yaml *y, struct sq_publish_rule *r)
+take_property(struct sq_yaml *y, char **property)
 {
 	const char *text = sq_yaml_text(y);
 
 	if (text != NULL && text[0] != '\0' && strlen(text) <= SQ_RULE_PROPERTY_MAX) {
-		r->key_property = sq_xstrdup(text);
+		*property = sq_xstrdup(text);
 		return 0;
 	}
 	sq_value_wrong(y->value, sq_yaml_at(y), "property must be a name of 1 to %d bytes",
@@ -143,33 +144,47 @@ take_property(struct sq_yaml *y, struct sq_publish_rule *r)
 	return sq_yaml_skip(y);
 }
 
-/* "generated", or {property: NAME}. */
+/* {property: NAME}; 'wants' is said where nothing is in it. */
 static int
-take_key(struct sq_yaml *y, struct sq_publish_rule *r)
+take_of_property(struct sq_yaml *y, char **property, const char *wants)
 {
 	static const char *const names[] = {"property", NULL};
 	struct sq_position at = sq_yaml_at(y);
-	const char *text = sq_yaml_text(y);
 	unsigned seen = 0;
 	bool any = false;
 	size_t i;
 	int rc;
 
-	r->key_generated = text != NULL && strcmp(text, "generated") == 0;
-	if (r->key_generated)
-		return 0;
 	if (y->event.type != YAML_MAPPING_START_EVENT)
 		return SQ_EINVAL;
 	while ((rc = sq_yaml_next(y)) == 0 && y->event.type != YAML_MAPPING_END_EVENT) {
 		any = true;
 		if ((rc = sq_yaml_key(y, names, &seen, &i)) == 0 && i != SQ_YAML_NONE)
-			rc = take_property(y, r);
+			rc = take_property(y, property);
 		if (rc != 0)
 			return rc;
 	}
 	if (rc == 0 && !any)
-		sq_value_wrong(y->value, at, "key must be generated or {property: NAME}");
+		sq_value_wrong(y->value, at, "%s", wants);
 	return rc;
+}
+
+/* "generated", or {property: NAME}. */
+static int
+take_key(struct sq_yaml *y, struct sq_publish_rule *r)
+{
+	const char *text = sq_yaml_text(y);
+
+	r->key_generated = text != NULL && strcmp(text, "generated") == 0;
+	if (r->key_generated)
+		return 0;
+	return take_of_property(y, &r->key_property, "key must be generated or {property: NAME}");
+}
+
+static int
+take_order_key(struct sq_yaml *y, struct sq_publish_rule *r)
+{
+	return take_of_property(y, &r->order_property, "order-key must be {property: NAME}");
 }
 
 static int
@@ -202,9 +217,10 @@ static const struct {
     {take_key, "generated or {property: NAME}"},
     {take_receipt, "a topic of at most 1024 bytes"},
     {take_delay, "a time such as 90s, 10m, 24h or 7d, or seconds, at most 999999999s"},
+    {take_order_key, "{property: NAME}"},
 };
 static const char *const field_names[] = {
-    "filter", "qos", "retain", "tags", "ttl", "key", "receipt", "delay", NULL};
+    "filter", "qos", "retain", "tags", "ttl", "key", "receipt", "delay", "order-key", NULL};
 /* In their order, as far as they are named elsewhere. */
 enum field { F_FILTER, F_QOS, F_RETAIN, F_TAGS, F_TTL, F_KEY, F_RECEIPT, F_DELAY };
 

@@ -16,12 +16,13 @@ enum {
 
 /* What is put on the messages of the topics that 'filter' selects. */
 struct sq_publish_rule {
-	char *filter;       /* plain: no $share, no $tag */
-	int8_t qos;         /* 0 to 3: at least this; -1: as published */
-	int8_t retain;      /* 0 or 1; -1: as published */
-	bool key_generated; /* key: generated */
-	char *key_property; /* key: the value of this user property; NULL: not said */
-	char *receipt;      /* topic; NULL: none */
+	char *filter;         /* plain: no $share, no $tag */
+	int8_t qos;           /* 0 to 3: at least this; -1: as published */
+	int8_t retain;        /* 0 or 1; -1: as published */
+	bool key_generated;   /* key: generated */
+	char *key_property;   /* key: the value of this user property; NULL: not said */
+	char *order_property; /* order-key: the value of this user property; NULL: none */
+	char *receipt;        /* topic; NULL: none */
 	char **tags;
 	size_t n_tags;
 	uint32_t ttl_s;   /* at most so long; 0: as published */

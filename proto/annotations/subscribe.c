@@ -10,7 +10,7 @@
 
 enum field_type { T_TEXT, T_QOS, T_DELIVERY, T_BOOL, T_DURATION, T_COUNT, T_OVERFLOW };
 /* In the order of the table, as far as they are named elsewhere. */
-enum field { F_FILTER, F_TAG, F_QOS, F_DELIVERY, F_GROUP, F_DURABLE };
+enum field { F_FILTER, F_TAG, F_QOS, F_DELIVERY, F_GROUP, F_DURABLE, F_CONCURRENCY = 10, F_QUEUE };
 
 static const struct {
 	enum field_type type;
@@ -33,10 +33,11 @@ static const struct {
     FIELD(T_OVERFLOW, overflow, SQ_NAMED_OVERFLOW, "reject-publish, drop-oldest or drop-new"),
     FIELD(T_COUNT, max_attempts, SQ_NAMED_MAX_ATTEMPTS, "a number from 1 to 4294967295"),
     FIELD(T_COUNT, concurrency, 0, "a number from 1 to 4294967295"),
+    FIELD(T_TEXT, queue, 0, "the name of a queue"),
 };
 
 static const char *const field_names[] = {"filter", "tag", "qos", "delivery", "group", "durable",
-    "expiry", "max-length", "overflow", "max-attempts", "concurrency", NULL};
+    "expiry", "max-length", "overflow", "max-attempts", "concurrency", "queue", NULL};
 static const char want_list[] = "a list is wanted: start each item with \"- \"";
 /* In the order of enum sq_overflow, from 1. */
 static const char *const overflow_names[] = {"reject-publish", "drop-oldest", "drop-new", NULL};
@@ -120,6 +121,20 @@ reader_field(struct sq_yaml *y, struct item *it)
 	return sq_yaml_skip(y);
 }
 
+/* What comes into a named queue, and how it is kept, is said where it is declared. */
+static void
+item_joins(struct sq_yaml *y, const struct item *it)
+{
+	unsigned from = (it->seen & 1u << F_QUEUE) != 0 ? F_QUEUE : F_FILTER;
+
+	for (unsigned i = 0; i < SQ_ARRAY_LEN(fields); i++) {
+		if ((it->seen & 1u << i) != 0 && i != from && i != F_CONCURRENCY)
+			sq_value_wrong(y->value, it->at[i],
+			    "%s has no meaning with a queue, whose declaration says it",
+			    field_names[i]);
+	}
+}
+
 /* The map is read. */
 static void
 item_done(struct sq_yaml *y, struct item *it)
@@ -128,13 +143,16 @@ item_done(struct sq_yaml *y, struct item *it)
 
 	if (d->pod && (it->seen & 1u << F_DURABLE) == 0)
 		d->durable = false;
-	if ((it->seen & (1u << F_FILTER | 1u << F_TAG)) == 0)
-		sq_value_wrong(y->value, d->at, "a filter or a tag is needed");
+	if (sq_entry_joins(d))
+		item_joins(y, it);
+	else if ((it->seen & (1u << F_FILTER | 1u << F_TAG | 1u << F_QUEUE)) == 0)
+		sq_value_wrong(y->value, d->at, "a filter, a tag or a queue is needed");
 	sq_entry_check(d,
 	    &(struct sq_entry_places){.filter = it->at[F_FILTER],
 		.tag = it->at[F_TAG],
 		.group = it->at[F_GROUP],
-		.durable = it->at[F_DURABLE]},
+		.durable = it->at[F_DURABLE],
+		.queue = it->at[(it->seen & 1u << F_QUEUE) != 0 ? F_QUEUE : F_FILTER]},
 	    y->value);
 }
 
@@ -150,7 +168,7 @@ reader_item(struct sq_yaml *y, struct sq_declarations *out)
 		return SQ_ECLOSED;
 	if (sq_yaml_text(y) != NULL) {
 		it.d->filter = sq_xstrdup(sq_yaml_text(y));
-		sq_entry_check(it.d, &(struct sq_entry_places){at, at, at, at}, y->value);
+		sq_entry_check(it.d, &(struct sq_entry_places){at, at, at, at, at}, y->value);
 		return 0;
 	}
 	if (y->event.type != YAML_MAPPING_START_EVENT) {
@@ -321,7 +339,7 @@ subscribe_list(struct sq_annotation_value *value, struct sq_declarations *out)
 		if ((d = sq_entry_add(out, at, value)) == NULL)
 			return;
 		d->filter = sq_xmemdup0(filter.p, filter.len);
-		sq_entry_check(d, &(struct sq_entry_places){at, at, at, at}, value);
+		sq_entry_check(d, &(struct sq_entry_places){at, at, at, at, at}, value);
 	}
 }
 

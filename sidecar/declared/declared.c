@@ -361,6 +361,7 @@ items_free(struct item *items, size_t n)
 		free(one.v->filter);
 		free(one.v->tag);
 		free(one.v->group);
+		free(one.v->queue);
 		free(items[i].note);
 	}
 	free(items);
@@ -446,8 +447,7 @@ sq_declared_new(struct sq_holds *h, struct sq_outbox *outbox)
 	d->outbox = outbox;
 	sq_buf_printf(&name, "pod:%.*s", SQ_GROUP_MAX - 4, h->cfg->pod);
 	d->receiver = sq_receiver_new(h, declared_on_chosen, d);
-	d->pod_group = sq_xmemdup0(sq_buf_data(&name), sq_buf_len(&name));
-	sq_buf_fini(&name);
+	d->pod_group = sq_buf_take_text(&name);
 	d->annotations = sq_pod_annotations_open(
 	    h->loop->ev, h->cfg, h->metrics, declared_on_annotations, d);
 	return d;

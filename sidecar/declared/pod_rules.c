@@ -31,6 +31,7 @@ struct said {
 	uint32_t ttl_s, delay_s;
 	const char *receipt;
 	const struct sq_publish_rule *key; /* the rule that sets it */
+	const char *order_property;        /* whose value is the order key */
 };
 
 struct sq_pod_rules *
@@ -111,7 +112,7 @@ props_add(struct sq_lane_publish *m, struct sq_buf *props, const char *name, str
 	if (sq_buf_len(props) == 0)
 		sq_buf_append(props, m->props.p, m->props.len);
 	rc = sq_mqtt_user_append(props, sq_bytes_of(name), value);
-	m->props = (struct sq_bytes){sq_buf_data(props), sq_buf_len(props)};
+	m->props = sq_buf_bytes(props);
 	return rc;
 }
 
@@ -123,6 +124,19 @@ props_default(
 	struct sq_bytes own;
 
 	return props_find(m->props, name, &own) ? 0 : props_add(m, props, name, value);
+}
+
+/* Adds the value of another property of the message.  It is copied first: the view may be into
+ * 'props', which moves as it grows. */
+static int
+props_copy(struct sq_lane_publish *m, struct sq_buf *props, const char *name, struct sq_bytes value)
+{
+	char *copy = sq_xmemdup0(value.p, value.len);
+	int rc = props_add(
+	    m, props, name, (struct sq_bytes){(const unsigned char *)copy, value.len});
+
+	free(copy);
+	return rc;
 }
 
 /* --- rules --- */
@@ -151,6 +165,8 @@ said_add(struct said *s, const struct sq_publish_rule *r)
 		s->receipt = r->receipt;
 	if (s->key == NULL && (r->key_generated || r->key_property != NULL))
 		s->key = r;
+	if (s->order_property == NULL)
+		s->order_property = r->order_property;
 }
 
 static int
@@ -200,15 +216,8 @@ exactly_key(const struct said *s, struct sq_lane_publish *m, struct sq_buf *prop
 	if (props_find(m->props, SQ_PROP_KEY, &value))
 		return 0;
 	if (s->key != NULL && s->key->key_property != NULL &&
-	    props_find(m->props, s->key->key_property, &value)) {
-		/* A copy: the view may be into 'props', which moves as it grows. */
-		char *copy = sq_xmemdup0(value.p, value.len);
-		int rc = props_add(m, props, SQ_PROP_KEY,
-		    (struct sq_bytes){(const unsigned char *)copy, value.len});
-
-		free(copy);
-		return rc;
-	}
+	    props_find(m->props, s->key->key_property, &value))
+		return props_copy(m, props, SQ_PROP_KEY, value);
 	snprintf(drawn, sizeof drawn, "%016llx%016llx", (unsigned long long)sq_random_u64(),
 	    (unsigned long long)sq_random_u64());
 	return props_add(m, props, SQ_PROP_KEY, sq_bytes_of(drawn));
@@ -233,6 +242,18 @@ exactly_apply(const struct said *s, struct sq_lane_publish *m, struct sq_buf *pr
 	return rc;
 }
 
+/* A message without an order key of its own gets the one that the rules say. */
+static int
+order_apply(const struct said *s, struct sq_lane_publish *m, struct sq_buf *props)
+{
+	struct sq_bytes value;
+
+	if (s->order_property == NULL || props_find(m->props, SQ_PROP_ORDER_KEY, &value) ||
+	    !props_find(m->props, s->order_property, &value))
+		return 0;
+	return props_copy(m, props, SQ_PROP_ORDER_KEY, value);
+}
+
 int
 sq_pod_rules_apply(
     const struct sq_pod_rules *rules, struct sq_lane_publish *m, struct sq_buf *props)
@@ -253,6 +274,8 @@ sq_pod_rules_apply(
 		snprintf(delay, sizeof delay, "%u", s.delay_s);
 		rc = props_default(m, props, SQ_PROP_DELAY, sq_bytes_of(delay));
 	}
+	if (rc == 0)
+		rc = order_apply(&s, m, props);
 	if (rc == 0 && sq_lane_publish_qos(m) == 2)
 		rc = exactly_apply(&s, m, props);
 	return rc;

@@ -83,6 +83,62 @@ Test(annotations, a_yaml_list_says_everything)
 	sq_declarations_free(&ds);
 }
 
+Test(annotations, an_entry_may_join_a_named_queue)
+{
+	struct sq_declarations ds = accept("- {queue: bill.ing_1-x, concurrency: 4}\n"
+					   "- filter: $queue/a\n- $queue/b\n- c\n");
+	struct sq_declarations list = accept("orders/#, $queue/billing");
+	static const char *const names[] = {"bill.ing_1-x", "a", "b"};
+
+	cr_assert_eq(ds.n, 4);
+	for (size_t i = 0; i < 3; i++) {
+		char filter[64];
+
+		snprintf(filter, sizeof filter, "$queue/%s", names[i]);
+		cr_expect_str_eq(ds.v[i].queue, names[i]);
+		cr_expect_str_eq(ds.v[i].group, names[i]);
+		cr_expect_str_eq(ds.v[i].filter, filter);
+		cr_expect(ds.v[i].durable && !ds.v[i].pod && ds.v[i].tag == NULL);
+		cr_expect_eq(ds.v[i].qos, 2);
+		cr_expect_eq(ds.v[i].concurrency, i == 0 ? 4 : 0);
+	}
+	cr_expect_null(ds.v[3].queue);
+	cr_assert_eq(list.n, 2);
+	cr_expect_null(list.v[0].queue);
+	cr_expect_str_eq(list.v[1].queue, "billing");
+	sq_declarations_free(&ds);
+	sq_declarations_free(&list);
+}
+
+Test(annotations, what_a_queue_s_declaration_says_an_entry_does_not)
+{
+	static const char *const fields[] = {"filter: a", "tag: a", "qos: 1", "delivery: pod",
+	    "delivery: group", "group: a", "durable: true", "expiry: 1h", "max-length: 7",
+	    "overflow: drop-new", "max-attempts: 7", "filter: $queue/b"};
+	char value[96], want[160], name[32];
+
+	for (size_t i = 0; i < SQ_ARRAY_LEN(fields); i++) {
+		snprintf(name, sizeof name, "%.*s", (int)strcspn(fields[i], ":"), fields[i]);
+		snprintf(value, sizeof value, "- queue: a\n  %s", fields[i]);
+		snprintf(want, sizeof want,
+		    "line 2, column %zu: %s has no meaning with a queue, whose declaration says it",
+		    strlen(name) + 5, name);
+		refuse(value, want);
+	}
+	refuse("- filter: $queue/a\n  qos: 1",
+	    "line 2, column 8: qos has no meaning with a queue, whose declaration says it");
+	refuse("a, $queue/b/c",
+	    "line 1, column 4: bad queue 'b/c': a name must be 1 to 128 of A-Z a-z 0-9 . _ -");
+	refuse("$queue/",
+	    "line 1, column 1: bad queue '': a name must be 1 to 128 of A-Z a-z 0-9 . _ -");
+	refuse("- queue: ''", "line 1, column 10: queue must be the name of a queue");
+	refuse("- queue: a b",
+	    "line 1, column 10: bad queue 'a b': a name must be 1 to 128 of A-Z a-z 0-9 . _ -");
+	refuse("- queu: a",
+	    "line 1, column 3: unknown field 'queu', did you mean queue?\n"
+	    "line 1, column 3: a filter, a tag or a queue is needed");
+}
+
 Test(annotations, no_subscription_is_fine)
 {
 	static const char *const values[] = {"", " \n", "[]", "# nothing yet\n"};
@@ -107,7 +163,7 @@ Test(annotations, errors_name_the_line_the_column_and_the_reason)
 	    "- filter: a\n  qso: 1\n", "line 2, column 3: unknown field 'qso', did you mean qos?");
 	refuse("- filter: a\n  qos: 3\n", "line 2, column 8: qos must be 0, 1 or 2");
 	refuse("- filter: a\n  filter: b\n", "line 2, column 3: filter twice");
-	refuse("- qos: 1", "line 1, column 3: a filter or a tag is needed");
+	refuse("- qos: 1", "line 1, column 3: a filter, a tag or a queue is needed");
 	refuse("{filter: a}", "line 1, column 1: a list is wanted: start each item with \"- \"");
 	/* as filters they would select what nobody publishes */
 	refuse("filter: a", "line 1, column 1: a list is wanted: start each item with \"- \"");
@@ -172,7 +228,7 @@ Test(annotations, all_that_is_wrong_is_said_at_once)
 	    "line 2, column 3: unknown field 'qso', did you mean qos?\n"
 	    "line 3, column 8: qos must be 0, 1 or 2\n"
 	    "line 4, column 11: expiry must be a time such as 90s, 10m, 24h or 7d\n"
-	    "line 5, column 3: a filter or a tag is needed\n"
+	    "line 5, column 3: a filter, a tag or a queue is needed\n"
 	    "line 5, column 11: group has no meaning with delivery: pod\n"
 	    "line 5, column 11: group must not contain / + # or :\n"
 	    "line 5, column 42: delivery: pod can't be durable\n"

@@ -37,6 +37,16 @@ refuse(const char *value, const char *workload, const char *want)
 	sq_annotation_problems_free(&problems);
 }
 
+Test(annotations_merge, a_named_queue_takes_nothing_of_a_group_of_its_name)
+{
+	struct sq_declarations ds = accept(
+	    "- {filter: a, group: g, max-length: 7, durable: false}\n- queue: g\n", "w");
+
+	cr_expect_eq(ds.v[1].max_length, 0);
+	cr_expect(ds.v[1].durable);
+	sq_declarations_free(&ds);
+}
+
 Test(annotations_merge, what_an_entry_leaves_out_another_of_its_group_names)
 {
 	struct sq_declarations ds = accept("- {filter: a, expiry: 90s, overflow: drop-oldest}\n"

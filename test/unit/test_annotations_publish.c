@@ -45,6 +45,7 @@ Test(annotations_publish, a_rule_may_say_everything)
 					       "  tags: [red, \"über\"]\n  ttl: 10m\n"
 					       "  key: {property: order-id}\n"
 					       "  receipt: receipts/a\n  delay: 30\n"
+					       "  order-key: {property: customer}\n"
 					       "- {filter: b, qos: 0, retain: false, tags: blue,\n"
 					       "   ttl: 90, delay: 7d}\n"
 					       "- {filter: c, qos: 3, key: generated}\n");
@@ -60,6 +61,8 @@ Test(annotations_publish, a_rule_may_say_everything)
 	cr_expect_not(rules.v[0].key_generated);
 	cr_expect_str_eq(rules.v[0].receipt, "receipts/a");
 	cr_expect_eq(rules.v[0].delay_s, 30);
+	cr_expect_str_eq(rules.v[0].order_property, "customer");
+	cr_expect_null(rules.v[1].order_property);
 	cr_expect_eq(rules.v[1].qos, 0);
 	cr_expect_eq(rules.v[1].retain, 0);
 	cr_assert_eq(rules.v[1].n_tags, 1);
@@ -145,6 +148,14 @@ Test(annotations_publish, errors_name_the_line_and_the_reason)
 		"line 4, column 15: property must be a name of 1 to 255 bytes"},
 	    {"- filter: a\n  qos: 3\n  key: {property: a, property: b}",
 		"line 3, column 22: property twice"},
+	    {"- filter: a\n  order-key: customer",
+		"line 2, column 14: order-key must be {property: NAME}"},
+	    {"- filter: a\n  order-key: {}",
+		"line 2, column 14: order-key must be {property: NAME}"},
+	    {"- filter: a\n  order-key: {property: ''}",
+		"line 2, column 25: property must be a name of 1 to 255 bytes"},
+	    {"- filter: a\n  orderkey: {property: b}",
+		"line 2, column 3: unknown field 'orderkey', did you mean order-key?"},
 	    {"- filter: a\n  key: generated", "line 2, column 8: key needs qos: 3"},
 	    {"- {filter: a, qos: 2, receipt: b}", "line 1, column 32: receipt needs qos: 3"},
 	    {"- filter: a\n  qos: 3\n  receipt: b/#",

@@ -77,10 +77,21 @@ Test(annotations_scale, it_needs_a_queue_that_pods_share)
 	const char *const alone[] = {SQ_ANNOTATION_SCALE, "max: 2", NULL};
 	static const char want[] =
 	    "sqmqos.io/scale: line 1, column 1: needs a queue that the pods share: an entry of "
-	    "sqmqos.io/subscribe with delivery: group";
+	    "sqmqos.io/subscribe with delivery: group, or a named queue";
 
 	annotations_refuse(alone, want);
 	refuse("max: 2", "[{filter: a, delivery: pod}]", want);
+}
+
+/* It stays, whoever takes from it. */
+Test(annotations_scale, a_named_queue_is_shared_and_kept)
+{
+	const char *const pairs[] = {
+	    SQ_ANNOTATION_SCALE, "{min: 0, max: 2}", SQ_ANNOTATION_SUBSCRIBE, "[{queue: a}]", NULL};
+	struct sq_annotations a = annotations_accept(pairs, "");
+
+	cr_expect_eq(a.scale.max, 2);
+	sq_annotations_free(&a);
 }
 
 /* At no pod the queue of one that is not durable is gone, and with it what comes meanwhile. */

@@ -204,6 +204,29 @@ Test(rules, what_the_message_says_wins)
 	end(&w);
 }
 
+Test(rules, an_order_key_is_the_value_of_a_property)
+{
+	struct world w = world("- {filter: a/b, order-key: {property: cart}}\n"
+			       "- {filter: a/c, qos: 3, key: {property: id}}\n"
+			       "- {filter: a/#, tags: t, order-key: {property: id}}\n");
+
+	cr_assert_eq(apply(&w, "a/b", 0), 0);
+	cr_expect_str_eq(properties(&w), "tag=t", "it has no such property");
+	own_property(&w, "id", "7");
+	own_property(&w, "cart", "");
+	own_property(&w, "cart", "c");
+	cr_assert_eq(apply(&w, "a/b", 0), 0);
+	cr_expect_str_eq(properties(&w), "id=7 cart= cart=c tag=t sqmqos-order-key=c");
+	cr_assert_eq(apply(&w, "a/c", 2), 0);
+	cr_expect_str_eq(
+	    properties(&w), "id=7 cart= cart=c tag=t sqmqos-order-key=7 sqmqos-qos=3 sqmqos-key=7");
+	own_property(&w, "sqmqos-order-key", "mine");
+	cr_assert_eq(apply(&w, "a/b", 0), 0);
+	cr_expect_str_eq(
+	    properties(&w), "id=7 cart= cart=c sqmqos-order-key=mine tag=t", "its own wins");
+	end(&w);
+}
+
 /* The key that was given, which must be 32 hex digits. */
 static void
 drawn_key(const struct world *w, char key[33])
