@@ -40,7 +40,8 @@ FLOORS = {
                 ["sidecar/config", "sidecar/metrics"]],
     "k8s": [["cli"], ["cli/kube", "cli/live", "cli/mqtt"], ["cli/view", "k8s/cli", "k8s/injector"], ["cli/term", "k8s/patch"]],
     GROUND: [["net"], ["net/h2", "store/journal"],
-             ["net/conn", "net/kube_api", "store", "telemetry", "web"], ["proto/annotations", "proto/cloudevents", "proto/headers", "proto/link", "proto/mapping"],
+             ["net/conn", "net/kube_api", "store", "telemetry", "web"], ["proto/declaration"],
+             ["proto/annotations", "proto/cloudevents", "proto/headers", "proto/link", "proto/mapping"],
              ["proto/dispatch", "proto/json", "proto/media", "proto/mqtt", "proto/props", "proto/reconnect", "proto/topic", "proto/webhook"],
              ["console", "core", "web/compat"]],
 }
@@ -53,7 +54,7 @@ PROGRAMS = ("sqmqos", "sqmqos-broker", "sqmqos-sidecar", "sqmqos-injector")
 TABLES = {
     "sq_broker_cfg": "configuration", "sq_broker_config": "configuration",
     "sq_sidecar_cfg": "configuration", "sq_injector_config": "configuration",
-    "sq_mqtt_props": "decoded packet",
+    "sq_declared_push": "settings", "sq_mqtt_props": "decoded packet",
 }
 
 
