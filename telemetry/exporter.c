@@ -1,7 +1,6 @@
 #include "telemetry/exporter.h"
 
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -16,7 +15,6 @@
 #include "core/spans.h"
 #include "core/spans_metrics.h"
 #include "core/thread.h"
-#include "telemetry/curl.h"
 #include "telemetry/otlp.h"
 #include "telemetry/post.h"
 
@@ -41,9 +39,8 @@ struct sq_exporter {
 	struct sq_post *post;
 	pthread_t thread;
 	pthread_mutex_t lock;
-	pthread_cond_t wake;           /* CLOCK_MONOTONIC */
-	bool stop;                     /* under the lock */
-	atomic_uint_fast64_t until_ms; /* the end of all requests; UINT64_MAX until the stop */
+	pthread_cond_t wake; /* CLOCK_MONOTONIC */
+	bool stop;           /* under the lock */
 
 	/* The thread's. */
 	struct sq_span batch[BATCH];
@@ -134,16 +131,14 @@ exporter_post(struct sq_exporter *e)
 		sq_otlp_write(&e->body, &who, e->batch, e->n);
 		e->n_body = e->n;
 	}
-	sq_post(e->post, &e->body, TIMEOUT_MS, &e->until_ms, &a);
+	sq_post(e->post, &e->body, TIMEOUT_MS, &a);
 	taken = a.status >= 200 && a.status < 300;
 	if (taken)
 		exporter_taken(e, &a);
 	else
 		exporter_failed(e, &a);
-	if (e->n == 0) {
-		sq_buf_fini(&e->body);
+	if (e->n == 0)
 		e->n_body = 0;
-	}
 	sq_buf_fini(&a.body);
 	return taken;
 }
@@ -157,21 +152,19 @@ exporter_turn(struct sq_exporter *e)
 	do
 		e->n += sq_spans_take(e->batch + e->n, BATCH - e->n);
 	while (e->n > 0 && sq_clock_ms() >= e->next_ms && exporter_post(e));
+	if (e->n == 0) /* its memory is for all batches of a look, not for the time between looks */
+		sq_buf_fini(&e->body);
 }
 
 /* Waits for the next look; false: it is the last one. */
 static bool
 exporter_wait(struct sq_exporter *e)
 {
-	struct timespec until;
+	uint64_t until_ms = sq_clock_ms() + LOOK_MS;
 	bool stop;
 
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_nsec += LOOK_MS * 1000000L;
-	until.tv_sec += until.tv_nsec / 1000000000L;
-	until.tv_nsec %= 1000000000L;
 	pthread_mutex_lock(&e->lock);
-	while (!e->stop && pthread_cond_timedwait(&e->wake, &e->lock, &until) == 0)
+	while (!e->stop && sq_cond_wait_until(&e->wake, &e->lock, until_ms))
 		continue;
 	stop = e->stop;
 	pthread_mutex_unlock(&e->lock);
@@ -227,8 +220,8 @@ static struct sq_post_cfg
 exporter_post_cfg(const struct sq_exporter_cfg *cfg)
 {
 	return (struct sq_post_cfg){.endpoint = cfg->endpoint,
-	    .headers_file = sq_config_is_set(cfg->headers_file) ? cfg->headers_file : NULL,
-	    .ca_file = sq_config_is_set(cfg->ca_file) ? cfg->ca_file : NULL};
+	    .headers_file = sq_config_text(cfg->headers_file),
+	    .ca_file = sq_config_text(cfg->ca_file)};
 }
 
 static int
@@ -269,8 +262,6 @@ exporter_free(struct sq_exporter *e)
 int
 sq_exporter_start(struct sq_exporter **out, const struct sq_exporter_cfg *cfg, struct sq_buf *err)
 {
-	const struct sq_curl *curl;
-	pthread_condattr_t monotonic;
 	struct sq_exporter *e;
 	struct sq_post_cfg post;
 	int rc = exporter_check(cfg, err);
@@ -278,9 +269,6 @@ sq_exporter_start(struct sq_exporter **out, const struct sq_exporter_cfg *cfg, s
 	*out = NULL;
 	if (rc != SQ_OK || !sq_config_is_set(cfg->endpoint))
 		return rc;
-	curl = sq_curl_load(err);
-	if (curl == NULL)
-		return SQ_EIO;
 	e = sq_xcalloc(1, sizeof *e);
 	e->endpoint = copy(cfg->endpoint);
 	e->headers_file = copy(cfg->headers_file);
@@ -290,13 +278,13 @@ sq_exporter_start(struct sq_exporter **out, const struct sq_exporter_cfg *cfg, s
 	e->first_metric = cfg->first_metric;
 	exporter_place(e, cfg);
 	post = (struct sq_post_cfg){e->endpoint, e->headers_file, e->ca_file};
-	e->post = sq_post_new(curl, &post);
-	atomic_store(&e->until_ms, UINT64_MAX);
+	e->post = sq_post_new(&post, err);
 	pthread_mutex_init(&e->lock, NULL);
-	pthread_condattr_init(&monotonic);
-	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-	pthread_cond_init(&e->wake, &monotonic);
-	pthread_condattr_destroy(&monotonic);
+	sq_cond_init(&e->wake);
+	if (e->post == NULL) {
+		exporter_free(e);
+		return SQ_EIO;
+	}
 	sq_spans_start(cfg->per_thread);
 	sq_thread_start(&e->thread, exporter_run, e);
 	SQ_INFO("tracing", "spans of sampled messages go to %s", e->endpoint);
@@ -316,7 +304,7 @@ sq_exporter_stop(struct sq_exporter **ep)
 	if (e == NULL)
 		return;
 	atomic_store(&sq_spans_are_on, false);
-	atomic_store(&e->until_ms, sq_clock_ms() + SQ_EXPORTER_FLUSH_MS);
+	sq_post_until(e->post, sq_clock_ms() + SQ_EXPORTER_FLUSH_MS);
 	pthread_mutex_lock(&e->lock);
 	e->stop = true;
 	pthread_cond_signal(&e->wake);

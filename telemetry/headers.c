@@ -3,47 +3,31 @@
 #include <string.h>
 
 #include "core/file.h"
+#include "core/http_token.h"
 
-/* A token of RFC 9110, §5.6.2, of 'n' characters. */
-static bool
-is_name(const char *p, size_t n)
+/* Ends the name of a line that is a header, with a value of visible characters, and returns the value;
+ * NULL: it is none. */
+static const char *
+headers_split(char *line)
 {
-	static const char marks[] = "!#$%&'*+-.^_`|~";
+	char *colon = strchr(line, ':'), *value;
 
-	for (size_t i = 0; i < n; i++) {
-		char c = p[i];
-
-		if (!(c >= 'a' && c <= 'z') && !(c >= 'A' && c <= 'Z') && !(c >= '0' && c <= '9') &&
-		    memchr(marks, c, sizeof marks - 1) == NULL)
-			return false;
-	}
-	return n > 0;
-}
-
-/* A line that is a header, with a value of visible characters. */
-static bool
-is_header(const char *line)
-{
-	const char *colon = strchr(line, ':');
-
-	if (colon == NULL || !is_name(line, (size_t)(colon - line)))
-		return false;
-	colon += 1 + strspn(colon + 1, " \t");
-	if (*colon == '\0')
-		return false;
-	for (; *colon != '\0'; colon++) {
-		if ((unsigned char)*colon < 0x20 && *colon != '\t')
-			return false;
-		if (*colon == 0x7f)
-			return false;
-	}
-	return true;
+	if (colon == NULL || !sq_http_token_good(line, (size_t)(colon - line)))
+		return NULL;
+	value = colon + 1 + strspn(colon + 1, " \t");
+	if (*value == '\0')
+		return NULL;
+	for (const char *p = value; *p != '\0'; p++)
+		if (((unsigned char)*p < 0x20 && *p != '\t') || *p == 0x7f)
+			return NULL;
+	*colon = '\0';
+	return value;
 }
 
 static int
-headers_each(const char *path, char *text, void (*each)(void *, const char *), void *owner,
-    struct sq_buf *err)
+headers_each(const char *path, char *text, sq_headers_each each, void *owner, struct sq_buf *err)
 {
+	const char *value;
 	unsigned at = 0, n = 0;
 	char *next;
 
@@ -55,20 +39,20 @@ headers_each(const char *path, char *text, void (*each)(void *, const char *), v
 		line[strcspn(line, "\r")] = '\0';
 		if (*line == '\0' || *line == '#')
 			continue;
-		if (!is_header(line) || ++n > SQ_HEADERS_MAX) {
+		value = headers_split(line);
+		if (value == NULL || ++n > SQ_HEADERS_MAX) {
 			sq_buf_printf(err, "%s: line %u: %s", path, at,
 			    n > SQ_HEADERS_MAX ? "more than 32 headers"
 					       : "not a header, as name: value");
 			return SQ_EINVAL;
 		}
-		each(owner, line);
+		each(owner, line, value);
 	}
 	return SQ_OK;
 }
 
 int
-sq_headers_read(const char *path, void (*each)(void *owner, const char *header), void *owner,
-    struct sq_buf *err)
+sq_headers_read(const char *path, sq_headers_each each, void *owner, struct sq_buf *err)
 {
 	struct sq_buf text = {0};
 	int rc = sq_file_read(path, SQ_HEADERS_FILE_MAX, &text);

@@ -10,10 +10,12 @@
 
 enum { SQ_HEADERS_FILE_MAX = 16384, SQ_HEADERS_MAX = 32 };
 
-/* Reads the file and calls 'each' with every header, as "name: value", valid during the call.
+typedef void (*sq_headers_each)(void *owner, const char *name, const char *value);
+
+/* Reads the file and calls 'each' with every header, valid during the call.
  * SQ_EINVAL, SQ_EIO, SQ_ETOOBIG: 'err' has a line that names the file and what is wrong, and none of
  * its content; 'each' may have been called. */
-int sq_headers_read(const char *path, void (*each)(void *owner, const char *header), void *owner,
-    struct sq_buf *err) SQ_MUST_CHECK;
+int sq_headers_read(
+    const char *path, sq_headers_each each, void *owner, struct sq_buf *err) SQ_MUST_CHECK;
 
 #endif

@@ -4,96 +4,108 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/bytes.h"
 #include "core/mem.h"
 #include "core/utf8.h"
 #include "proto/json/json.h"
 #include "proto/json/write.h"
 
-/* SpanKind and StatusCode of opentelemetry.proto.trace.v1. */
-enum { KIND_INTERNAL = 1, KIND_PRODUCER = 4, KIND_CONSUMER = 5 };
+/* StatusCode of opentelemetry.proto.trace.v1. */
 enum { STATUS_ERROR = 2, REASON_FAILED = 0x80 };
 enum { ANSWER_VALUES_MAX = 64 };
 
-static const char *const names[SQ_SPAN_WHATS] = {
-#define OTLP_NAME(sym, name) [SQ_SPAN_##sym] = (name),
-    SQ_SPANS(OTLP_NAME)
-#undef OTLP_NAME
+/* --- JSON, written at once, in pieces as large as they can be: there are many spans --- */
+
+/* A text that is known when this is compiled. */
+struct piece {
+	const char *p;
+	size_t len;
 };
 
-/* messaging.operation.type, where the conventions have one, and the kind. */
+#define PIECE(text) ((struct piece){(text), sizeof(text) - 1})
+#define TEXT_OF(key) "{\"key\":\"" key "\",\"value\":{\"stringValue\":\""
+#define NUMBER_OF(key) ",{\"key\":\"" key "\",\"value\":{\"intValue\":\""
+#define VALUE_END "\"}}"
+#define TEXT(key, value) TEXT_OF(key) value VALUE_END
+
+/* The words of a span that follow from its operation, as it is written from one end to the other:
+ * SpanKind, and messaging.operation.type where the conventions have one. */
+#define KIND_INTERNAL "1"
+#define KIND_PRODUCER "4"
+#define KIND_CONSUMER "5"
+#define TYPE(type) "," TEXT("messaging.operation.type", type)
+#define KIND_OF_PUBLISH KIND_PRODUCER
+#define TYPE_OF_PUBLISH TYPE("send")
+#define KIND_OF_RECEIVE KIND_CONSUMER
+#define TYPE_OF_RECEIVE TYPE("receive")
+#define KIND_OF_QUEUE KIND_INTERNAL
+#define TYPE_OF_QUEUE ""
+#define KIND_OF_DELIVER KIND_PRODUCER
+#define TYPE_OF_DELIVER TYPE("send")
+#define KIND_OF_ATTEMPT KIND_PRODUCER
+#define TYPE_OF_ATTEMPT TYPE("send")
+#define KIND_OF_DEAD_LETTER KIND_INTERNAL
+#define TYPE_OF_DEAD_LETTER ""
+
 static const struct {
-	const char *type;
-	uint8_t kind;
+	struct piece name, attributes;
 } operations[SQ_SPAN_WHATS] = {
-    [SQ_SPAN_PUBLISH] = {"send", KIND_PRODUCER},
-    [SQ_SPAN_RECEIVE] = {"receive", KIND_CONSUMER},
-    [SQ_SPAN_QUEUE] = {NULL, KIND_INTERNAL},
-    [SQ_SPAN_DELIVER] = {"send", KIND_PRODUCER},
-    [SQ_SPAN_ATTEMPT] = {"send", KIND_PRODUCER},
-    [SQ_SPAN_DEAD_LETTER] = {NULL, KIND_INTERNAL},
+#define OPERATION(sym, text) \
+	[SQ_SPAN_##sym] = { \
+	    PIECE("\",\"flags\":1,\"name\":\"" text "\",\"kind\":" KIND_OF_##sym \
+		",\"startTimeUnixNano\":\""), \
+	    PIECE("\",\"attributes\":[" TEXT("messaging.system", "mqtt") "," TEXT( \
+		"messaging.operation.name", text) TYPE_OF_##sym), \
+	},
+    SQ_SPANS(OPERATION)
+#undef OPERATION
 };
-
-/* --- JSON, written at once: trees of a library's own cost 40 times as much for each span --- */
-
-#define LITERAL(out, text) sq_buf_append(out, text, sizeof(text) - 1)
 
 static void
-put_hex(struct sq_buf *out, const char *key, const unsigned char *p, size_t n)
+put(struct sq_buf *out, struct piece piece)
+{
+	sq_buf_append(out, piece.p, piece.len);
+}
+
+#define LITERAL(out, text) put(out, PIECE(text))
+
+static void
+put_hex(struct sq_buf *out, struct piece before, const unsigned char *p, size_t n)
 {
 	static const char digits[] = "0123456789abcdef";
-	unsigned char text[2 * SQ_TRACE_ID];
+	unsigned char *at = sq_buf_reserve(out, before.len + 2 * n);
 
+	memcpy(at, before.p, before.len);
+	at += before.len;
 	for (size_t i = 0; i < n; i++) {
-		text[2 * i] = (unsigned char)digits[p[i] >> 4];
-		text[2 * i + 1] = (unsigned char)digits[p[i] & 15];
+		*at++ = (unsigned char)digits[p[i] >> 4];
+		*at++ = (unsigned char)digits[p[i] & 15];
 	}
-	sq_buf_append(out, key, strlen(key));
-	sq_buf_append(out, text, 2 * n);
-}
-
-/* A list of attributes. */
-struct list {
-	struct sq_buf *out;
-	bool any;
-};
-
-static void
-attribute(struct list *l, const char *key, const char *type)
-{
-	if (l->any)
-		LITERAL(l->out, ",");
-	l->any = true;
-	LITERAL(l->out, "{\"key\":\"");
-	sq_buf_append(l->out, key, strlen(key));
-	LITERAL(l->out, "\",\"value\":{\"");
-	sq_buf_append(l->out, type, strlen(type));
-	LITERAL(l->out, "\":\"");
+	sq_buf_commit(out, before.len + 2 * n);
 }
 
 static void
-attribute_end(struct list *l)
+put_number(struct sq_buf *out, struct piece before, uint64_t n)
 {
-	LITERAL(l->out, "\"}}");
+	put(out, before);
+	sq_json_put_number(out, n);
 }
 
-/* Nothing where there is no text, or none of UTF-8. */
+/* An attribute that begins with 'before'; nothing where there is no text, or none of UTF-8. */
 static void
-attribute_text(struct list *l, const char *key, const char *value)
+put_text(struct sq_buf *out, struct piece before, const char *value)
 {
-	if (value == NULL || *value == '\0' || !sq_utf8_valid(value, strlen(value)))
+	size_t len = value != NULL ? strlen(value) : 0;
+
+	if (len == 0 || !sq_utf8_valid(value, len))
 		return;
-	attribute(l, key, "stringValue");
-	sq_json_put_text(l->out, sq_bytes_of(value));
-	attribute_end(l);
+	put(out, before);
+	sq_json_put_text(out, (struct sq_bytes){(const unsigned char *)value, len});
+	LITERAL(out, VALUE_END);
 }
 
-static void
-attribute_number(struct list *l, const char *key, uint64_t value)
-{
-	attribute(l, key, "intValue");
-	sq_json_put_number(l->out, value);
-	attribute_end(l);
-}
+#define PUT_TEXT(out, key, value) put_text(out, PIECE("," TEXT_OF(key)), value)
+#define PUT_NUMBER(out, key, n) put_number(out, PIECE(NUMBER_OF(key)), n), LITERAL(out, VALUE_END)
 
 /* --- spans --- */
 
@@ -103,33 +115,40 @@ span_failed(const struct sq_span *s)
 	return s->failed || s->reason >= REASON_FAILED;
 }
 
+/* The number of a message at its publisher, as sqmqos-origin has it. */
+static void
+span_message_id(struct sq_buf *out, const uint64_t origin[3])
+{
+	unsigned char half[8];
+
+	sq_put64(half, origin[0]);
+	put_hex(out, PIECE("," TEXT_OF("messaging.message.id")), half, sizeof half);
+	sq_put64(half, origin[1]);
+	put_hex(out, PIECE("-"), half, sizeof half);
+	put_number(out, PIECE("-"), origin[2]);
+	LITERAL(out, VALUE_END);
+}
+
 static void
 span_attributes(struct sq_buf *out, const struct sq_span *s)
 {
-	struct list l = {.out = out};
-	char text[64];
+	char text[8];
 
-	attribute_text(&l, "messaging.system", "mqtt");
-	attribute_text(&l, "messaging.operation.name", names[s->what]);
-	attribute_text(&l, "messaging.operation.type", operations[s->what].type);
-	attribute_text(&l, "messaging.destination.name", s->topic);
-	attribute_text(&l, "messaging.destination.subscription.name", s->queue);
-	attribute_text(&l, "messaging.client.id", s->client);
-	if (s->origin[0] != 0) {
-		snprintf(text, sizeof text, "%016llx-%016llx-%llu",
-		    (unsigned long long)s->origin[0], (unsigned long long)s->origin[1],
-		    (unsigned long long)s->origin[2]);
-		attribute_text(&l, "messaging.message.id", text);
-	}
-	attribute_number(&l, "messaging.message.body.size", s->body_bytes);
-	attribute_number(&l, "sqmqos.qos", s->qos);
+	put(out, operations[s->what].attributes);
+	PUT_TEXT(out, "messaging.destination.name", s->topic);
+	PUT_TEXT(out, "messaging.destination.subscription.name", s->queue);
+	PUT_TEXT(out, "messaging.client.id", s->client);
+	if (s->origin[0] != 0)
+		span_message_id(out, s->origin);
+	PUT_NUMBER(out, "messaging.message.body.size", s->body_bytes);
+	PUT_NUMBER(out, "sqmqos.qos", s->qos);
 	if (s->what == SQ_SPAN_DELIVER || s->what == SQ_SPAN_ATTEMPT)
-		attribute_number(&l, "sqmqos.attempts", s->attempt);
+		PUT_NUMBER(out, "sqmqos.attempts", s->attempt);
 	if (s->reason != 0)
-		attribute_number(&l, "sqmqos.reason", s->reason);
+		PUT_NUMBER(out, "sqmqos.reason", s->reason);
 	if (span_failed(s)) {
 		snprintf(text, sizeof text, "0x%02x", s->reason);
-		attribute_text(&l, "error.type", s->failed ? s->note : text);
+		PUT_TEXT(out, "error.type", s->failed ? s->note : text);
 	}
 }
 
@@ -138,31 +157,24 @@ span_write(struct sq_buf *out, const struct sq_span *s)
 {
 	static const unsigned char none[SQ_SPAN_ID];
 
-	put_hex(out, "{\"traceId\":\"", s->trace, sizeof s->trace);
-	put_hex(out, "\",\"spanId\":\"", s->id, sizeof s->id);
+	put_hex(out, PIECE("{\"traceId\":\""), s->trace, sizeof s->trace);
+	put_hex(out, PIECE("\",\"spanId\":\""), s->id, sizeof s->id);
 	if (memcmp(s->parent, none, sizeof none) != 0)
-		put_hex(out, "\",\"parentSpanId\":\"", s->parent, sizeof s->parent);
-	LITERAL(out, "\",\"flags\":1,\"name\":\"");
-	sq_json_put_text(out, sq_bytes_of(names[s->what]));
-	LITERAL(out, "\",\"kind\":");
-	sq_json_put_number(out, operations[s->what].kind);
-	LITERAL(out, ",\"startTimeUnixNano\":\"");
-	sq_json_put_number(out, s->start_us * 1000);
-	LITERAL(out, "\",\"endTimeUnixNano\":\"");
-	sq_json_put_number(out, s->end_us * 1000);
-	LITERAL(out, "\",\"attributes\":[");
+		put_hex(out, PIECE("\",\"parentSpanId\":\""), s->parent, sizeof s->parent);
+	put_number(out, operations[s->what].name, s->start_us * 1000);
+	put_number(out, PIECE("\",\"endTimeUnixNano\":\""), s->end_us * 1000);
 	span_attributes(out, s);
 	LITERAL(out, "]");
 	if (span_failed(s)) {
-		LITERAL(out, ",\"status\":{\"code\":");
-		sq_json_put_number(out, STATUS_ERROR);
+		put_number(out, PIECE(",\"status\":{\"code\":"), STATUS_ERROR);
 		LITERAL(out, ",\"message\":\"");
 		sq_json_put_text(out, sq_bytes_of(s->note));
 		LITERAL(out, "\"}");
 	}
 	if (s->what == SQ_SPAN_DEAD_LETTER) {
-		LITERAL(out, ",\"events\":[{\"name\":\"dead-lettered\",\"timeUnixNano\":\"");
-		sq_json_put_number(out, s->end_us * 1000);
+		put_number(out,
+		    PIECE(",\"events\":[{\"name\":\"dead-lettered\",\"timeUnixNano\":\""),
+		    s->end_us * 1000);
 		LITERAL(out, "\"}]");
 	}
 	LITERAL(out, "}");
@@ -171,16 +183,14 @@ span_write(struct sq_buf *out, const struct sq_span *s)
 static void
 resource_attributes(struct sq_buf *out, const struct sq_otlp_resource *r)
 {
-	struct list l = {.out = out};
-
-	attribute_text(&l, "service.name", r->service);
-	attribute_text(&l, "service.version", SQ_VERSION);
-	attribute_text(&l, "service.namespace", r->namespace);
-	attribute_text(&l, "service.instance.id", r->pod != NULL ? r->pod : r->host);
-	attribute_text(&l, "k8s.pod.name", r->pod);
-	attribute_text(&l, "k8s.namespace.name", r->namespace);
-	attribute_text(&l, "k8s.node.name", r->node);
-	attribute_text(&l, "host.name", r->host);
+	LITERAL(out, TEXT("service.version", SQ_VERSION));
+	PUT_TEXT(out, "service.name", r->service);
+	PUT_TEXT(out, "service.namespace", r->namespace);
+	PUT_TEXT(out, "service.instance.id", r->pod != NULL ? r->pod : r->host);
+	PUT_TEXT(out, "k8s.pod.name", r->pod);
+	PUT_TEXT(out, "k8s.namespace.name", r->namespace);
+	PUT_TEXT(out, "k8s.node.name", r->node);
+	PUT_TEXT(out, "host.name", r->host);
 }
 
 void

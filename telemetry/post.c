@@ -1,19 +1,17 @@
 #include "telemetry/post.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/clock.h"
 #include "core/config.h"
 #include "core/file.h"
 #include "core/mem.h"
-#include "telemetry/curl.h"
+#include "net/curl/once.h"
 #include "telemetry/headers.h"
 
 enum {
-	CONNECT_MS = 5000,
-	POLL_MS = 100, /* between two looks at the time */
 	BODY_MAX = 65536,
 	CA_MAX = 4 << 20,
 	RETRY_AFTER_MAX_S = 300,
@@ -22,17 +20,14 @@ enum {
 #define TRACES_PATH "/v1/traces"
 
 struct sq_post {
-	const struct sq_curl *curl;
 	struct sq_post_cfg cfg;
-	char *url;
-	CURL *easy;
-	CURLM *multi;
+	struct sq_once *once;
 };
 
 static void
-each_nothing(void *owner, const char *header)
+each_nothing(void *owner, const char *name, const char *value)
 {
-	(void)owner, (void)header;
+	(void)owner, (void)name, (void)value;
 }
 
 /* "http://" or "https://" and a host, without spaces, a query or credentials. */
@@ -81,32 +76,18 @@ sq_post_check(const struct sq_post_cfg *cfg, struct sq_buf *err)
 	return rc;
 }
 
-static char *
-post_url(const char *endpoint)
-{
-	size_t n = strlen(endpoint);
-	char *url;
-
-	while (endpoint[n - 1] == '/')
-		n--;
-	url = sq_xmalloc(n + sizeof TRACES_PATH);
-	memcpy(url, endpoint, n);
-	memcpy(url + n, TRACES_PATH, sizeof TRACES_PATH);
-	return url;
-}
-
 struct sq_post *
-sq_post_new(const struct sq_curl *curl, const struct sq_post_cfg *cfg)
+sq_post_new(const struct sq_post_cfg *cfg, struct sq_buf *err)
 {
 	struct sq_post *p = sq_xcalloc(1, sizeof *p);
 
-	p->curl = curl;
 	p->cfg = *cfg;
-	p->url = post_url(cfg->endpoint);
-	p->easy = curl->easy_init();
-	p->multi = curl->multi_init();
-	if (p->easy == NULL || p->multi == NULL)
-		abort(); /* without memory */
+	p->once = sq_once_new(
+	    &(struct sq_once_cfg){
+		.base = cfg->endpoint, .ca_file = cfg->ca_file, .max_body = BODY_MAX},
+	    err);
+	if (p->once == NULL)
+		sq_post_free(&p);
 	return p;
 }
 
@@ -118,135 +99,53 @@ sq_post_free(struct sq_post **pp)
 	*pp = NULL;
 	if (p == NULL)
 		return;
-	p->curl->easy_cleanup(p->easy);
-	(void)p->curl->multi_cleanup(p->multi);
-	free(p->url);
+	sq_once_free(&p->once);
 	free(p);
 }
 
-_Static_assert(
-    sizeof((struct sq_post_answer *)0)->reason >= CURL_ERROR_SIZE, "libcurl writes a reason there");
-
-static size_t
-post_on_body(char *p, size_t size, size_t n, void *owner)
-{
-	struct sq_post_answer *out = owner;
-
-	if (sq_buf_len(&out->body) + size * n > BODY_MAX) {
-		out->too_long = true;
-		return 0; /* not what was passed: the transfer ends */
-	}
-	sq_buf_append(&out->body, p, size * n);
-	return size * n;
-}
-
-struct post_headers {
-	const struct sq_curl *curl;
-	struct curl_slist *list;
-};
-
+/* Takes a header of the file, which has no control characters. */
 static void
-post_on_header(void *owner, const char *header)
+post_on_header(void *owner, const char *name, const char *value)
 {
-	struct post_headers *h = owner;
-	struct curl_slist *longer = h->curl->slist_append(h->list, header);
+	struct sq_post *p = owner;
+	int rc = sq_once_header(p->once, name, value);
 
-	if (longer != NULL)
-		h->list = longer;
-}
-
-static CURLcode
-post_set_up(struct sq_post *p, const struct sq_buf *body, uint64_t timeout_ms,
-    struct curl_slist *headers, struct sq_post_answer *out)
-{
-	CURLcode rc = CURLE_OK;
-
-#define SET(option, value) rc = rc != CURLE_OK ? rc : p->curl->easy_setopt(p->easy, option, value)
-	SET(CURLOPT_URL, p->url);
-	SET(CURLOPT_NOSIGNAL, 1L);
-	SET(CURLOPT_PROTOCOLS_STR, "http,https");
-	SET(CURLOPT_FOLLOWLOCATION, 0L);
-	SET(CURLOPT_PROXY, "");
-	SET(CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
-	SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-	SET(CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_MS);
-	SET(CURLOPT_TIMEOUT_MS, (long)timeout_ms);
-	if (p->cfg.ca_file != NULL)
-		SET(CURLOPT_CAINFO, p->cfg.ca_file);
-	SET(CURLOPT_HTTPHEADER, headers);
-	SET(CURLOPT_POSTFIELDS, (const char *)sq_buf_data(body));
-	SET(CURLOPT_POSTFIELDSIZE, (long)sq_buf_len(body));
-	SET(CURLOPT_WRITEFUNCTION, post_on_body);
-	SET(CURLOPT_WRITEDATA, out);
-	SET(CURLOPT_ERRORBUFFER, out->reason);
-#undef SET
-	return rc;
-}
-
-/* Runs the request to its end, or to the end of its time: then CURLE_OPERATION_TIMEDOUT. */
-static CURLcode
-post_run(struct sq_post *p, const atomic_uint_fast64_t *until_ms)
-{
-	CURLcode rc = CURLE_OPERATION_TIMEDOUT;
-	int running = 1, left;
-	const CURLMsg *m;
-
-	if (p->curl->multi_add_handle(p->multi, p->easy) != CURLM_OK)
-		return CURLE_FAILED_INIT;
-	while (running > 0 && sq_clock_ms() < atomic_load(until_ms)) {
-		if (p->curl->multi_perform(p->multi, &running) != CURLM_OK)
-			break;
-		if (running > 0)
-			(void)p->curl->multi_poll(p->multi, NULL, 0, POLL_MS, NULL);
-	}
-	while ((m = p->curl->multi_info_read(p->multi, &left)) != NULL)
-		rc = m->msg == CURLMSG_DONE ? m->data.result : rc;
-	(void)p->curl->multi_remove_handle(p->multi, p->easy);
-	return rc;
-}
-
-static void
-post_answered(struct sq_post *p, struct sq_post_answer *out)
-{
-	curl_off_t after = 0;
-	long status = 0;
-
-	if (out->too_long)
-		sq_buf_fini(&out->body);
-	(void)p->curl->easy_getinfo(p->easy, CURLINFO_RESPONSE_CODE, &status);
-	(void)p->curl->easy_getinfo(p->easy, CURLINFO_RETRY_AFTER, &after);
-	out->status = (int)status;
-	out->retry_after_s = (uint32_t)(after < 0 ? 0
-		: after > RETRY_AFTER_MAX_S       ? RETRY_AFTER_MAX_S
-						  : after);
+	assert(rc == SQ_OK);
 }
 
 void
-sq_post(struct sq_post *p, const struct sq_buf *body, uint64_t timeout_ms,
-    const atomic_uint_fast64_t *until_ms, struct sq_post_answer *out)
+sq_post(
+    struct sq_post *p, const struct sq_buf *body, uint64_t timeout_ms, struct sq_post_answer *out)
 {
-	struct post_headers headers = {.curl = p->curl};
+	const struct sq_once_request r = {.method = "POST",
+	    .path = TRACES_PATH,
+	    .content_type = "application/json",
+	    .body = {sq_buf_data(body), sq_buf_len(body)},
+	    .timeout_ms = timeout_ms};
+	struct sq_once_answer a = {0};
 	struct sq_buf err = {0};
-	CURLcode rc = CURLE_OK;
+	enum sq_once_end end;
 
 	*out = (struct sq_post_answer){0};
-	post_on_header(&headers, "Content-Type: application/json");
-	post_on_header(&headers, "Expect:"); /* no round before the body */
 	if (p->cfg.headers_file != NULL &&
-	    sq_headers_read(p->cfg.headers_file, post_on_header, &headers, &err) != SQ_OK) {
+	    sq_headers_read(p->cfg.headers_file, post_on_header, p, &err) != SQ_OK) {
 		snprintf(out->reason, sizeof out->reason, "tracing.headers-file: %.*s",
 		    (int)sq_buf_len(&err), (const char *)sq_buf_data(&err));
+		sq_once_headers_drop(p->once);
 	} else {
-		rc = post_set_up(p, body, timeout_ms, headers.list, out);
-		if (rc == CURLE_OK)
-			rc = post_run(p, until_ms);
-		if (rc == CURLE_OK || out->too_long)
-			post_answered(p, out);
-		else if (out->reason[0] == '\0')
-			snprintf(out->reason, sizeof out->reason, "%s", p->curl->easy_strerror(rc));
-		(void)p->curl->easy_setopt(p->easy, CURLOPT_ERRORBUFFER, NULL);
-		(void)p->curl->easy_setopt(p->easy, CURLOPT_HTTPHEADER, NULL);
+		end = sq_once_do(p->once, &r, &a);
+		out->too_long = end == SQ_ONCE_TOO_LARGE;
+		out->status = (int)a.status;
+		out->retry_after_s = a.after_s > RETRY_AFTER_MAX_S ? RETRY_AFTER_MAX_S : a.after_s;
+		out->body = a.body;
+		snprintf(out->reason, sizeof out->reason, "%s",
+		    end == SQ_ONCE_STOPPED ? "Timeout was reached" : a.why);
 	}
 	sq_buf_fini(&err);
-	p->curl->slist_free_all(headers.list);
+}
+
+void
+sq_post_until(struct sq_post *p, uint64_t ms)
+{
+	sq_once_until(p->once, ms);
 }

@@ -1,16 +1,13 @@
-/* POST requests to the collector, one at a time, by libcurl.  No proxies, no redirects.  On the
- * exporter's thread. */
+/* POST requests to the collector, one at a time (net/curl/once.h).  On the exporter's thread. */
 #ifndef SQ_TELEMETRY_POST_H
 #define SQ_TELEMETRY_POST_H
 
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "core/buf.h"
 #include "core/err.h"
 
-struct sq_curl;
 struct sq_post;
 
 struct sq_post_cfg {
@@ -29,13 +26,15 @@ struct sq_post_answer {
 
 /* Checks what is configured, without the network.  Another result than 0: 'err' has a line. */
 int sq_post_check(const struct sq_post_cfg *, struct sq_buf *err) SQ_MUST_CHECK;
-/* The strings of the configuration, and libcurl, outlive the object. */
-struct sq_post *sq_post_new(const struct sq_curl *, const struct sq_post_cfg *);
+/* The strings of the configuration outlive the object.  NULL with a line in 'err': libcurl is not
+ * there. */
+struct sq_post *sq_post_new(const struct sq_post_cfg *, struct sq_buf *err);
 /* Nulls the pointer, which may be NULL. */
 void sq_post_free(struct sq_post **);
-/* Posts a body of JSON, for at most 'timeout_ms', and not beyond '*until_ms' of sq_clock_ms(), which
- * another thread may bring forward.  The caller frees the answer's body. */
-void sq_post(struct sq_post *, const struct sq_buf *body, uint64_t timeout_ms,
-    const atomic_uint_fast64_t *until_ms, struct sq_post_answer *out);
+/* Posts a body of JSON, for at most 'timeout_ms'.  The caller frees the answer's body. */
+void sq_post(
+    struct sq_post *, const struct sq_buf *body, uint64_t timeout_ms, struct sq_post_answer *out);
+/* Has requests end at that time of sq_clock_ms() at the latest.  Thread: any. */
+void sq_post_until(struct sq_post *, uint64_t ms);
 
 #endif

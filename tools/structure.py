@@ -42,7 +42,7 @@ FLOORS = {
     GROUND: [["net"], ["net/h2", "store/journal"],
              ["net/conn", "net/kube_api", "store", "telemetry", "web"], ["proto/declaration"],
              ["proto/annotations", "proto/cloudevents", "proto/headers", "proto/link", "proto/mapping"],
-             ["proto/dispatch", "proto/json", "proto/media", "proto/mqtt", "proto/props", "proto/reconnect", "proto/topic", "proto/webhook"],
+             ["net/curl", "proto/dispatch", "proto/json", "proto/media", "proto/mqtt", "proto/props", "proto/reconnect", "proto/topic", "proto/webhook"],
              ["console", "core", "web/compat"]],
 }
 PLACES = {place: (tower, -floor) for tower, floors in FLOORS.items()

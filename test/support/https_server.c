@@ -132,7 +132,8 @@ https_turn(struct https_server *s, const struct peer *p, struct sq_buf *in)
 		    reply.status, sq_buf_len(&reply.body),
 		    reply.headers != NULL ? reply.headers : "");
 		peer_write(p, sq_buf_data(&head), sq_buf_len(&head));
-		peer_write(p, sq_buf_data(&reply.body), sq_buf_len(&reply.body));
+		if (strcmp(req.method, "HEAD") != 0)
+			peer_write(p, sq_buf_data(&reply.body), sq_buf_len(&reply.body));
 	}
 	sq_buf_fini(&head);
 	sq_buf_fini(&reply.body);
@@ -226,6 +227,12 @@ https_start(const struct https_cfg *cfg)
 		snprintf(path, sizeof path, "%s/cert.pem", cfg->dir);
 		if (SSL_CTX_use_certificate_chain_file(s->tls, path) != 1)
 			abort();
+		if (cfg->asks_client) {
+			SSL_CTX_set_verify(
+			    s->tls, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
+			if (SSL_CTX_load_verify_locations(s->tls, path, NULL) != 1)
+				abort();
+		}
 		snprintf(path, sizeof path, "%s/key.pem", cfg->dir);
 		if (SSL_CTX_use_PrivateKey_file(s->tls, path, SSL_FILETYPE_PEM) != 1)
 			abort();

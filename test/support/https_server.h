@@ -28,6 +28,7 @@ struct https_cfg {
 	const char *host; /* "127.0.0.1" unless set; "::1" */
 	int max_version;  /* of TLS, as TLS1_2_VERSION; 0: any */
 	bool clear;
+	bool asks_client; /* for a certificate, and takes cert.pem alone */
 	/* On the server's thread. */
 	void (*handle)(void *owner, const struct https_request *, struct https_reply *);
 	void *owner;

@@ -138,9 +138,9 @@ Test(otlp, what_an_answer_says_was_rejected)
 }
 
 static void
-each(void *owner, const char *header)
+each(void *owner, const char *name, const char *value)
 {
-	sq_buf_printf(owner, "%s|", header);
+	sq_buf_printf(owner, "%s: %s|", name, value);
 }
 
 /* The headers of a file with this content, or the line that says what is wrong. */
@@ -170,7 +170,7 @@ Test(otlp, headers_of_a_file)
 {
 	cr_expect_str_eq(headers(""), "");
 	cr_expect_str_eq(headers("# none\n\n"), "");
-	cr_expect_str_eq(headers("a: b\r\nx-y:  c d\n#x\nq:z"), "a: b|x-y:  c d|q:z|");
+	cr_expect_str_eq(headers("a: b\r\nx-y:  c d\n#x\nq:z"), "a: b|x-y: c d|q: z|");
 	cr_expect_str_eq(headers("a: b\nc\n"), ": line 2: not a header, as name: value");
 	cr_expect_str_eq(headers("a b: c"), ": line 1: not a header, as name: value");
 	cr_expect_str_eq(headers(": c"), ": line 1: not a header, as name: value");
