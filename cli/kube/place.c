@@ -163,12 +163,6 @@ place_ask(struct sq_kube_place *p, const char *space, struct place_pod *pod, str
 
 /* ---- the place ---- */
 
-static struct sq_bytes
-place_bytes(const struct sq_buf *b)
-{
-	return (struct sq_bytes){sq_buf_data(b), sq_buf_len(b)};
-}
-
 static void
 place_via(struct sq_kube_place *p)
 {
@@ -177,9 +171,9 @@ place_via(struct sq_kube_place *p)
 	p->via = (struct sq_http_via){
 	    .name = a->name,
 	    .token = sq_buf_len(&a->token) > 0 ? (char *)sq_buf_data(&a->token) : NULL,
-	    .ca = place_bytes(&a->ca),
-	    .cert = place_bytes(&a->cert),
-	    .key = place_bytes(&a->key),
+	    .ca = sq_buf_bytes(&a->ca),
+	    .cert = sq_buf_bytes(&a->cert),
+	    .key = sq_buf_bytes(&a->key),
 	    .server_name = a->server_name,
 	    .proxy = a->proxy,
 	    .insecure = a->insecure,

@@ -2,7 +2,6 @@
 #include "cli/mqtt/client.h"
 
 #include <assert.h>
-#include <curl/curl.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netdb.h>
@@ -16,6 +15,7 @@
 #include "cli/view/safe.h"
 #include "core/clock.h"
 #include "core/mem.h"
+#include "net/curl/url.h"
 
 enum {
 	CLIENT_CONNECT_MS = 5000, /* of each address */
@@ -38,31 +38,7 @@ struct sq_mqtt_client {
 	uint64_t sent_ms, ping_ms; /* of the last packet; of a PINGREQ without answer, 0: none */
 };
 
-/* Where to connect, and as whom. */
-struct client_place {
-	char *host, *port, *user, *password; /* libcurl's */
-};
-
 /* ---- addresses ---- */
-
-static void
-client_place_fini(struct client_place *p)
-{
-	curl_free(p->host);
-	curl_free(p->port);
-	curl_free(p->user);
-	if (p->password != NULL)
-		explicit_bzero(p->password, strlen(p->password));
-	curl_free(p->password);
-}
-
-static char *
-client_part(CURLU *u, CURLUPart part, unsigned flags)
-{
-	char *text = NULL;
-
-	return curl_url_get(u, part, &text, flags) == CURLUE_OK ? text : NULL;
-}
 
 /* The URL that was given, of the environment, or of a sidecar. */
 static const char *
@@ -78,32 +54,24 @@ client_url(const char *given)
 /* Takes the URL apart.  Returns what is wrong, without a word of it that could be a password; or
  * NULL. */
 static const char *
-client_place(const char *url, struct client_place *p)
+client_place(const char *url, struct sq_url *p)
 {
-	CURLU *u = curl_url();
-	struct sq_buf whole = {0};
-	char *scheme, *path;
+	struct sq_buf whole = {0}, why = {0};
 	bool good, tls;
+	int rc;
 
 	(void)sq_buf_reserve(&whole, strlen(url) + 16);
 	sq_buf_printf(&whole, "%s%s%c", strstr(url, "://") == NULL ? "mqtt://" : "", url, 0);
-	good = curl_url_set(u, CURLUPART_URL, (char *)sq_buf_data(&whole),
-		   CURLU_NON_SUPPORT_SCHEME) == CURLUE_OK;
+	rc = sq_url_parse(p, (char *)sq_buf_data(&whole), &why);
 	sq_buf_wipe(&whole);
-	scheme = client_part(u, CURLUPART_SCHEME, 0);
-	path = client_part(u, CURLUPART_PATH, 0);
-	p->host = client_part(u, CURLUPART_HOST, 0);
-	p->port = client_part(u, CURLUPART_PORT, 0);
-	p->user = client_part(u, CURLUPART_USER, CURLU_URLDECODE);
-	p->password = client_part(u, CURLUPART_PASSWORD, CURLU_URLDECODE);
-	tls = scheme != NULL && strcmp(scheme, "mqtts") == 0;
-	good = good && scheme != NULL && strcmp(scheme, "mqtt") == 0 && p->host != NULL &&
-	    p->host[0] != '\0' && (path == NULL || path[0] == '\0' || strcmp(path, "/") == 0);
+	sq_buf_fini(&why);
+	if (rc == SQ_EIO)
+		return "libcurl, which reads addresses, can't be loaded";
+	tls = rc == SQ_OK && strcmp(p->scheme, "mqtts") == 0;
+	good = rc == SQ_OK && strcmp(p->scheme, "mqtt") == 0 &&
+	    (p->path == NULL || p->path[0] == '\0' || strcmp(p->path, "/") == 0);
 	if (good && p->port == NULL)
-		p->port = strdup("1883");
-	curl_free(scheme);
-	curl_free(path);
-	curl_url_cleanup(u);
+		p->port = sq_xstrdup("1883");
 	if (tls)
 		return "--url: mqtts:// is not spoken here: a sidecar is at mqtt://";
 	return good ? NULL : "--url, or SQMQOS_URL: not an address as " SQ_MQTT_CLIENT_URL;
@@ -112,10 +80,10 @@ client_place(const char *url, struct client_place *p)
 const char *
 sq_mqtt_client_url_wrong(const char *url)
 {
-	struct client_place place = {0};
+	struct sq_url place = {0};
 	const char *why = client_place(client_url(url), &place);
 
-	client_place_fini(&place);
+	sq_url_fini(&place);
 	return why;
 }
 
@@ -147,7 +115,7 @@ client_connect_one(const struct addrinfo *a)
 }
 
 static int
-client_connect(struct sq_mqtt_client *c, const struct client_place *p, struct sq_buf *err)
+client_connect(struct sq_mqtt_client *c, const struct sq_url *p, struct sq_buf *err)
 {
 	struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *all = NULL;
 	struct sq_buf host = {0};
@@ -332,8 +300,8 @@ sq_mqtt_client_next(
 
 /* Sends CONNECT and takes CONNACK. */
 static int
-client_hello(struct sq_mqtt_client *c, const struct client_place *place, const char *client_id,
-    struct sq_buf *err)
+client_hello(
+    struct sq_mqtt_client *c, const struct sq_url *place, const char *client_id, struct sq_buf *err)
 {
 	struct sq_mqtt_connect hello = {
 	    .version = SQ_MQTT_V5,
@@ -386,7 +354,7 @@ struct sq_mqtt_client *
 sq_mqtt_client_open(const char *url, const char *client_id, struct sq_buf *err)
 {
 	struct sq_mqtt_client *c = sq_xcalloc(1, sizeof *c);
-	struct client_place place = {0};
+	struct sq_url place = {0};
 	struct sq_buf name = {0};
 	const char *why = client_place(client_url(url), &place);
 	bool good = why == NULL;
@@ -405,7 +373,7 @@ sq_mqtt_client_open(const char *url, const char *client_id, struct sq_buf *err)
 		    client_hello(c, &place, client_id, err) == 0;
 	}
 	sq_buf_fini(&name);
-	client_place_fini(&place);
+	sq_url_fini(&place);
 	if (!good)
 		sq_mqtt_client_close(&c);
 	return c;

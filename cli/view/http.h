@@ -1,5 +1,4 @@
-/* Requests for JSON, by libcurl: one at a time, blocking, until a signal ends them
- * (cli/term/interrupt.h).  No proxies, no redirects, no .netrc. */
+/* Requests for JSON: one at a time, blocking, until a signal ends them (cli/view/ask.h). */
 #ifndef SQ_CLI_VIEW_HTTP_H
 #define SQ_CLI_VIEW_HTTP_H
 

@@ -22,9 +22,8 @@ struct sq_remote {
 	json_t *tables; /* NULL: not asked for yet */
 };
 
-/* Reads the file's token without white space around it; false: 'err' has a line. */
-static bool
-remote_token(const char *path, struct sq_buf *token, struct sq_buf *err)
+bool
+sq_remote_token(const char *path, struct sq_buf *token, struct sq_buf *err)
 {
 	int rc;
 	char *text;
@@ -169,7 +168,7 @@ sq_remote_open(const char *admin, const char *token_file, const struct sq_http_v
 
 	if (admin == NULL)
 		admin = env != NULL && *env != '\0' ? env : SQ_REMOTE_ADMIN;
-	if (token_file == NULL || remote_token(token_file, &token, err))
+	if (token_file == NULL || sq_remote_token(token_file, &token, err))
 		r->http = sq_http_new(
 		    admin, token_file != NULL ? (char *)sq_buf_data(&token) : NULL, via, err);
 	sq_buf_wipe(&token);

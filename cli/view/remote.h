@@ -23,6 +23,9 @@ int sq_remote_do(struct sq_remote *, const char *method, const char *path, const
     json_t **out, struct sq_buf *err) SQ_MUST_CHECK;
 /* sq_http_part() */
 void sq_remote_part(struct sq_remote *);
+/* Reads the token of a file, without white space around it, as a text; wipe it.  False: 'err' has a
+ * line. */
+bool sq_remote_token(const char *path, struct sq_buf *token, struct sq_buf *err);
 /* Nulls the pointer. */
 void sq_remote_close(struct sq_remote **);
 
