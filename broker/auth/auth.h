@@ -20,6 +20,7 @@
 #include "core/msg.h"
 
 struct sq_auth;
+struct sq_out_shared;
 struct sq_verifier;
 
 /* An issuer whose signed tokens are accepted, besides the cluster's. */
@@ -63,8 +64,10 @@ struct sq_auth_cfg {
 	const struct sq_auth_issuer *issuers;
 	size_t n_issuers;
 	const char *cache_dir; /* folder of the last good keys; NULL: none */
-	uint64_t refresh_ms;   /* between fetches of known keys; 0: 5 minutes */
-	uint64_t unknown_ms;   /* between fetches for unknown keys; 0: 10 s */
+	/* What sends requests to servers of keys, and outlives it; NULL: one of its own. */
+	struct sq_out_shared *out;
+	uint64_t refresh_ms; /* between fetches of known keys; 0: 5 minutes */
+	uint64_t unknown_ms; /* between fetches for unknown keys; 0: 10 s */
 };
 
 /* A question, which belongs to its caller and is answered once, at once or later. */

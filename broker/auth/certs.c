@@ -5,7 +5,6 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "broker/auth/cert_name.h"
 #include "broker/auth/cert_trust.h"
@@ -182,15 +181,11 @@ certs_look(struct certs *c, struct source *s)
 static bool
 certs_wait(struct certs *c)
 {
-	struct timespec until;
+	uint64_t until_ms = sq_clock_ms() + LOOK_MS;
 	bool goes_on;
 
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_nsec += LOOK_MS * 1000000L;
-	until.tv_sec += until.tv_nsec / 1000000000L;
-	until.tv_nsec %= 1000000000L;
 	pthread_mutex_lock(&c->lock);
-	while (!c->stopped && pthread_cond_timedwait(&c->wake, &c->lock, &until) == 0)
+	while (!c->stopped && sq_cond_wait_until(&c->wake, &c->lock, until_ms))
 		continue;
 	goes_on = !c->stopped;
 	pthread_mutex_unlock(&c->lock);
@@ -360,14 +355,10 @@ struct sq_verifier *
 sq_certs_verifier(const struct sq_auth_cfg *cfg, struct sq_buf *err)
 {
 	struct certs *c = sq_xcalloc(1, sizeof *c);
-	pthread_condattr_t attr;
 
 	c->base.ops = &certs_ops;
 	pthread_mutex_init(&c->lock, NULL);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&c->wake, &attr);
-	pthread_condattr_destroy(&attr);
+	sq_cond_init(&c->wake);
 	certs_copy_rules(c, cfg);
 	source_init(&c->ca, "auth.client-ca-file", cfg->client_ca_file, CA_SIZE_MAX);
 	source_init(&c->crl, "auth.client-crl-file", cfg->client_crl_file, CRL_SIZE_MAX);

@@ -34,14 +34,14 @@ sq_issuer_wait(struct sq_issuer *i, struct sq_auth_request *r)
 	if (all->n_waiting == SQ_ISSUERS_WAITING)
 		return SQ_AUTH_BUSY;
 	sq_buf_append(&r->copy, r->token.p, r->token.len);
-	r->token = (struct sq_bytes){sq_buf_data(&r->copy), sq_buf_len(&r->copy)};
+	r->token = sq_buf_bytes(&r->copy);
 	r->credential = (struct sq_bytes){NULL, 0};
 	sq_list_init(&r->node);
 	sq_list_push_back(&i->waiting, &r->node);
 	all->n_waiting++;
 	if (!i->running) {
 		i->wanted = true;
-		pthread_cond_signal(&i->wake);
+		pthread_cond_signal(&all->wake);
 	}
 	return SQ_AUTH_NONE;
 }

@@ -1,10 +1,9 @@
-/* Keys of an issuer from its server, on a thread of its own; see
- * broker/auth/issuers_priv.h. */
+/* Keys of issuers from their servers: one thread begins looks, and takes up what comes of them; see
+ * broker/auth/issuers_priv.h.  Parsing and the volume are its work, not that of the thread of requests. */
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "broker/auth/issuers_priv.h"
 #include "broker/auth/key_cache.h"
@@ -12,6 +11,7 @@
 #include "core/log.h"
 #include "core/mem.h"
 #include "core/thread.h"
+#include "net/curl/shared.h"
 
 enum {
 	SERVER_RETRY_MIN_MS = 1000, /* after a failure, doubled each time */
@@ -110,95 +110,170 @@ server_take_waiting(struct sq_issuer *i, struct sq_list *out)
 	}
 }
 
-/* Asks the server, which blocks for some seconds at most, and answers who waits. */
+/* Takes up the end of a look: keys, or with SQ_OK not 'rc' why there are none; and answers who waits. */
 static void
-server_look(struct sq_issuer *i)
+server_end(struct sq_issuer *i, int rc, const struct sq_buf *issuer, const struct sq_buf *text,
+    struct sq_buf *why)
 {
-	struct sq_buf issuer = {0}, text = {0}, why = {0};
 	struct sq_jwks *keys = NULL;
 	struct sq_list waiting;
 	bool changed = false;
 
 	sq_list_init(&waiting);
-	if (sq_key_fetch_run(i->server, &issuer, &text, &why) == SQ_OK)
+	if (rc == SQ_OK)
 		keys = sq_jwks_parse(
-		    (char *)sq_buf_data(&issuer), sq_buf_data(&text), sq_buf_len(&text), &why);
+		    (char *)sq_buf_data(issuer), sq_buf_data(text), sq_buf_len(text), why);
 	if (keys != NULL && sq_jwks_count(keys) == 0) {
-		sq_buf_printf(&why, "the set has no keys");
+		sq_buf_printf(why, "the set has no keys");
 		sq_jwks_unref(&keys);
 	}
 	pthread_mutex_lock(&i->all->lock);
 	if (keys != NULL)
 		changed = server_take(i, keys);
 	else
-		server_failed(i, &why);
+		server_failed(i, why);
 	i->running = false;
 	server_take_waiting(i, &waiting);
 	pthread_mutex_unlock(&i->all->lock);
 	sq_issuers_answer(i->all, &waiting);
 	if (changed)
-		server_save(i, (char *)sq_buf_data(&issuer), &text);
+		server_save(i, (char *)sq_buf_data(issuer), text);
+}
+
+/* The server has answered.  On the thread of requests. */
+static void
+server_on_come(void *arg)
+{
+	struct sq_issuer *i = arg;
+
+	pthread_mutex_lock(&i->all->lock);
+	i->came = true;
+	pthread_cond_signal(&i->all->wake);
+	pthread_mutex_unlock(&i->all->lock);
+}
+
+static void
+server_begin(struct sq_issuer *i)
+{
+	struct sq_buf why = {0};
+	struct sq_out *out = sq_out_shared_get(i->all->out, &why);
+	int rc = SQ_EIO;
+
+	if (out != NULL)
+		rc = sq_key_fetch_begin(i->server, out, server_on_come, i, &why);
+	if (rc != SQ_OK)
+		server_end(i, rc, NULL, NULL, &why);
+	sq_buf_fini(&why);
+}
+
+static void
+server_go_on(struct sq_issuer *i)
+{
+	struct sq_buf issuer = {0}, text = {0}, why = {0};
+	int rc = sq_key_fetch_go_on(i->server, &issuer, &text, &why);
+
+	if (rc != SQ_EAGAIN)
+		server_end(i, rc, &issuer, &text, &why);
 	sq_buf_fini(&issuer);
 	sq_buf_fini(&text);
 	sq_buf_fini(&why);
 }
 
-/* The thread. */
+/* The thread of all of them. */
 
-/* Waits until 'until_ms' of sq_clock_ms(), or a wake; under the lock. */
-static void
-server_sleep(struct sq_issuer *i, uint64_t until_ms)
-{
-	const struct timespec until = {
-	    (time_t)(until_ms / 1000), (long)(until_ms % 1000) * 1000000L};
-
-	(void)pthread_cond_timedwait(&i->wake, &i->all->lock, &until);
-}
-
-/* Waits until it is time for a look; false: the end. */
+/* Takes the next step of an issuer that has one, under the lock, which is not held meanwhile; false: it
+ * has none. */
 static bool
-server_await(struct sq_issuer *i)
+server_step(struct sq_issuer *i)
 {
 	struct sq_issuers *all = i->all;
-	bool goes_on;
+	bool came = i->came;
 
-	pthread_mutex_lock(&all->lock);
-	while (!all->stopped && !i->wanted && sq_clock_ms() < i->next_ms)
-		server_sleep(i, i->next_ms);
-	goes_on = !all->stopped;
-	i->wanted = false;
-	i->running = goes_on;
-	i->begun_ms = sq_clock_ms();
+	if (!came && (i->running || (!i->wanted && sq_clock_ms() < i->next_ms)))
+		return false;
+	i->came = false;
+	if (!came) {
+		i->running = true;
+		i->wanted = false;
+		i->begun_ms = sq_clock_ms();
+	}
 	pthread_mutex_unlock(&all->lock);
-	return goes_on;
+	if (came)
+		server_go_on(i);
+	else
+		server_begin(i);
+	pthread_mutex_lock(&all->lock);
+	return true;
+}
+
+/* Waits until a look is due, or a wake; under the lock. */
+static void
+servers_sleep(struct sq_issuers *all)
+{
+	uint64_t until_ms = UINT64_MAX;
+
+	for (unsigned n = 0; n < all->n; n++)
+		if (all->v[n].server != NULL && !all->v[n].running && all->v[n].next_ms < until_ms)
+			until_ms = all->v[n].next_ms;
+	if (until_ms == UINT64_MAX) {
+		(void)pthread_cond_wait(&all->wake, &all->lock);
+		return;
+	}
+	(void)sq_cond_wait_until(&all->wake, &all->lock, until_ms);
+}
+
+/* Ends the requests that are out, and answers who waits; under the lock. */
+static void
+servers_end(struct sq_issuers *all)
+{
+	struct sq_list waiting;
+
+	sq_list_init(&waiting);
+	for (unsigned n = 0; n < all->n; n++) {
+		struct sq_issuer *i = &all->v[n];
+
+		if (i->running && !i->came)
+			sq_key_fetch_cancel(i->server);
+		while (i->running && !i->came)
+			(void)pthread_cond_wait(&all->wake, &all->lock);
+		i->running = i->came = false;
+		server_take_waiting(i, &waiting);
+	}
+	pthread_mutex_unlock(&all->lock);
+	sq_issuers_answer(all, &waiting);
+	pthread_mutex_lock(&all->lock);
 }
 
 static void *
-server_run(void *arg)
+servers_run(void *arg)
 {
-	struct sq_issuer *i = arg;
-	struct sq_list waiting;
+	struct sq_issuers *all = arg;
+	bool stepped;
 
-	while (server_await(i))
-		server_look(i);
-	sq_list_init(&waiting);
-	pthread_mutex_lock(&i->all->lock);
-	server_take_waiting(i, &waiting);
-	pthread_mutex_unlock(&i->all->lock);
-	sq_issuers_answer(i->all, &waiting);
+	pthread_mutex_lock(&all->lock);
+	while (!all->stopped) {
+		stepped = false;
+		for (unsigned n = 0; n < all->n && !all->stopped; n++)
+			if (all->v[n].server != NULL)
+				stepped = server_step(&all->v[n]) || stepped;
+		if (!stepped && !all->stopped)
+			servers_sleep(all);
+	}
+	servers_end(all);
+	pthread_mutex_unlock(&all->lock);
 	return NULL;
 }
 
 void
-sq_issuer_server_start(struct sq_issuer *i)
+sq_issuer_servers_start(struct sq_issuers *all)
 {
-	sq_thread_start(&i->thread, server_run, i);
+	sq_thread_start(&all->thread, servers_run, all);
 }
 
 void
-sq_issuer_server_stop(struct sq_issuer *i)
+sq_issuer_servers_stop(struct sq_issuers *all)
 {
-	sq_key_fetch_stop(i->server);
-	pthread_join(i->thread, NULL);
-	assert(sq_list_empty(&i->waiting));
+	pthread_join(all->thread, NULL);
+	for (unsigned n = 0; n < all->n; n++)
+		assert(sq_list_empty(&all->v[n].waiting));
 }

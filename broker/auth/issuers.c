@@ -10,6 +10,8 @@
 #include "broker/auth/issuers_priv.h"
 #include "core/clock.h"
 #include "core/mem.h"
+#include "core/thread.h"
+#include "net/curl/shared.h"
 
 enum {
 	ISSUERS_REFRESH_MS = 300000,
@@ -84,6 +86,15 @@ issuers_count(struct sq_verifier *v, struct sq_auth_counts *c)
 
 /* Life. */
 
+static bool
+issuers_have_server(const struct sq_issuers *all)
+{
+	for (unsigned n = 0; n < all->n; n++)
+		if (all->v[n].server != NULL)
+			return true;
+	return false;
+}
+
 static void
 issuers_start(struct sq_verifier *v)
 {
@@ -95,9 +106,8 @@ issuers_start(struct sq_verifier *v)
 	for (unsigned n = 0; n < all->n; n++)
 		all->v[n].answered_ms = sq_clock_ms();
 	pthread_mutex_unlock(&all->lock);
-	for (unsigned n = 0; n < all->n; n++)
-		if (all->v[n].server != NULL)
-			sq_issuer_server_start(&all->v[n]);
+	if (issuers_have_server(all))
+		sq_issuer_servers_start(all);
 }
 
 static void
@@ -109,12 +119,10 @@ issuers_stop(struct sq_verifier *v)
 	pthread_mutex_lock(&all->lock);
 	runs = all->started && !all->stopped;
 	all->stopped = true;
-	for (unsigned n = 0; n < all->n; n++)
-		pthread_cond_signal(&all->v[n].wake);
+	pthread_cond_signal(&all->wake);
 	pthread_mutex_unlock(&all->lock);
-	for (unsigned n = 0; n < all->n && runs; n++)
-		if (all->v[n].server != NULL)
-			sq_issuer_server_stop(&all->v[n]);
+	if (runs && issuers_have_server(all))
+		sq_issuer_servers_stop(all);
 }
 
 static void
@@ -127,13 +135,15 @@ issuers_free(struct sq_verifier *v)
 
 		sq_jwks_unref(&i->keys);
 		sq_key_fetch_free(&i->server);
-		pthread_cond_destroy(&i->wake);
 		sq_buf_fini(&i->trouble);
 		free(i->issuer);
 		free(i->audience);
 		free(i->space);
 		free(i->file);
 	}
+	if (all->own_out)
+		sq_out_shared_free(&all->out);
+	pthread_cond_destroy(&all->wake);
 	pthread_mutex_destroy(&all->lock);
 	free(all->cache_dir);
 	free(all);
@@ -160,16 +170,11 @@ static struct sq_issuer *
 issuers_add(struct sq_issuers *all, const char *key, const char *audience)
 {
 	struct sq_issuer *i = &all->v[all->n++];
-	pthread_condattr_t attr;
 
 	i->all = all;
 	i->key = key;
 	i->audience = issuers_dup(audience);
 	sq_list_init(&i->waiting);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&i->wake, &attr);
-	pthread_condattr_destroy(&attr);
 	return i;
 }
 
@@ -209,19 +214,31 @@ issuers_add_issuer(struct sq_issuers *all, const struct sq_auth_cfg *cfg,
 	return SQ_OK;
 }
 
-struct sq_verifier *
-sq_issuers_verifier(const struct sq_auth_cfg *cfg, struct sq_buf *err)
+static struct sq_issuers *
+issuers_new(const struct sq_auth_cfg *cfg)
 {
 	struct sq_issuers *all = sq_xcalloc(1, sizeof *all);
-	struct sq_buf why = {0};
-	const char *key = "auth.kubernetes";
-	int rc = SQ_OK;
 
 	all->base.ops = &issuers_ops;
 	all->cache_dir = issuers_dup(cfg->cache_dir);
 	all->refresh_ms = cfg->refresh_ms > 0 ? cfg->refresh_ms : ISSUERS_REFRESH_MS;
 	all->unknown_ms = cfg->unknown_ms > 0 ? cfg->unknown_ms : ISSUERS_UNKNOWN_MS;
+	all->own_out = cfg->out == NULL;
+	all->out = all->own_out ? sq_out_shared_new(&(struct sq_out_cfg){.user_agent = "sqmqos"})
+				: cfg->out;
 	pthread_mutex_init(&all->lock, NULL);
+	sq_cond_init(&all->wake);
+	return all;
+}
+
+struct sq_verifier *
+sq_issuers_verifier(const struct sq_auth_cfg *cfg, struct sq_buf *err)
+{
+	struct sq_issuers *all = issuers_new(cfg);
+	struct sq_buf why = {0};
+	const char *key = "auth.kubernetes";
+	int rc = SQ_OK;
+
 	if (cfg->kubernetes)
 		rc = issuers_add_api(all, cfg, &why);
 	for (size_t n = 0; n < cfg->n_issuers && rc == SQ_OK; n++) {

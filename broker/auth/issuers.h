@@ -1,9 +1,9 @@
 /* The verifier of signed tokens: issuers and their keys.
  *
  * Keys come from files, which are checked each second, or from servers (a cluster's API server,
- * URLs), each with a thread of its own.  The thread asks its server every few minutes, and when a
- * token names an unknown key, at most once in ten seconds; the token waits for the answer.  The last
- * keys of a server are kept on the broker's volume. */
+ * URLs), which share a thread.  It asks each server every few minutes, and when a token names an unknown
+ * key, at most once in ten seconds; the token waits for the answer.  The last keys of a server are kept
+ * on the broker's volume. */
 #ifndef SQ_BROKER_AUTH_ISSUERS_H
 #define SQ_BROKER_AUTH_ISSUERS_H
 

@@ -14,6 +14,7 @@
 #include "core/list.h"
 
 struct sq_issuers;
+struct sq_out_shared;
 
 /* An issuer of tokens. */
 struct sq_issuer {
@@ -28,12 +29,11 @@ struct sq_issuer {
 
 	struct sq_key_fetch *server;
 	char cache_name[64];
-	pthread_t thread;
-	pthread_cond_t wake;
 
 	/* Under the lock of all. */
 	struct sq_jwks *keys; /* a reference; NULL: none yet, or its file is gone */
 	bool running;         /* its server is being asked */
+	bool came;            /* and an answer has come */
 	bool wanted;          /* a token waits: ask it now */
 	unsigned failures;    /* in a row */
 	uint64_t begun_ms;    /* when it was asked last; 0: never */
@@ -49,6 +49,10 @@ struct sq_issuers {
 	uint64_t refresh_ms, unknown_ms;
 	struct sq_issuer v[SQ_ISSUERS_MAX];
 	unsigned n;
+	struct sq_out_shared *out; /* what sends requests to servers */
+	bool own_out;              /* it is nobody else's */
+	pthread_t thread;          /* of servers, if there are any */
+	pthread_cond_t wake;
 	pthread_mutex_t lock;
 	bool started, stopped; /* under 'lock', as is the next */
 	unsigned n_waiting;
@@ -77,7 +81,8 @@ void sq_issuer_file_refresh(struct sq_issuer *);
 
 /* issuer_server.c */
 void sq_issuer_server_load(struct sq_issuer *);
-void sq_issuer_server_start(struct sq_issuer *);
-/* All threads have been told by 'stopped'. */
-void sq_issuer_server_stop(struct sq_issuer *);
+/* Starts the thread of all servers; there is one at least. */
+void sq_issuer_servers_start(struct sq_issuers *);
+/* The thread has been told by 'stopped'. */
+void sq_issuer_servers_stop(struct sq_issuers *);
 #endif

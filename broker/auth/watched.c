@@ -15,7 +15,9 @@ watched_read(struct sq_watched *w, size_t max, struct sq_buf *out)
 {
 	struct sq_file_stamp after;
 	bool again = w->failing;
-	int rc = sq_file_read(w->file, max, out), error = errno;
+	int rc = w->guarded ? sq_file_read_secret(w->file, max, out)
+			    : sq_file_read(w->file, max, out);
+	int error = errno;
 
 	sq_file_stamp(w->file, &after);
 	errno = error;

@@ -16,12 +16,13 @@
 
 enum { SQ_WATCHED_SETTLE_MS = 500 }; /* for which it must look the same */
 
-/* Zeroed but for the name: nothing was read yet. */
+/* Zeroed but for the name and 'guarded': nothing was read yet. */
 struct sq_watched {
 	const char *file; /* the owner's */
 	struct sq_file_stamp done, seen;
 	uint64_t seen_ms;
 	bool looked, failing, refused;
+	bool guarded; /* the owner's: a secret, read as by sq_file_read_secret() */
 };
 
 /* Reads the file now, at a start, as sq_file_read(); SQ_EAGAIN: it is being written.  In any case

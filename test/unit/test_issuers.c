@@ -2,6 +2,7 @@
  * the keys of the last run. */
 #include <criterion/criterion.h>
 
+#include <dirent.h>
 #include <pthread.h>
 #include <semaphore.h>
 #include <stdatomic.h>
@@ -224,7 +225,7 @@ ask(struct question *q, const struct jwt_key *key, const char *kid, const char *
 	    issuer, (long long)time(NULL) + 600);
 	token = jwt_sign(key, text(&jose), text(&claims));
 	sq_buf_printf(&header, "Bearer %s", token);
-	q->r.credential = (struct sq_bytes){sq_buf_data(&header), sq_buf_len(&header)};
+	q->r.credential = sq_buf_bytes(&header);
 	now = sq_auth_ask(auth, &q->r);
 	memset(sq_buf_data(&header), 'x', sq_buf_len(&header)); /* it need not stay */
 	sq_buf_fini(&header);
@@ -534,6 +535,62 @@ Test(issuers, keys_of_a_url_are_the_named_issuers)
 	cr_assert_null(sq_auth_new(&cfg, &err));
 	cr_assert_str_eq(
 	    text(&err), "auth.issuers: http://127.0.0.1/set: must begin with https://");
+}
+
+static void
+handle_other(void *owner, const struct https_request *req, struct https_reply *out)
+{
+	(void)owner, (void)req;
+	sq_buf_printf(&out->body, "%s", set_b);
+}
+
+static unsigned
+threads(void)
+{
+	DIR *d = opendir("/proc/self/task");
+	unsigned n = 0;
+
+	cr_assert_not_null(d);
+	for (const struct dirent *e; (e = readdir(d)) != NULL;)
+		n += e->d_name[0] != '.';
+	closedir(d);
+	return n;
+}
+
+Test(issuers, a_server_that_hangs_holds_up_no_other)
+{
+	struct https_server *other = https_start(
+	    &(struct https_cfg){.dir = dir, .handle = handle_other});
+	struct sq_auth_cfg cfg = config();
+	char hangs[200], answers[200];
+	struct sq_auth_issuer both[] = {
+	    {.issuer = ISSUER, .keys_url = hangs, .ca_file = cfg.api_ca_file},
+	    {.issuer = "https://other.test", .keys_url = answers, .ca_file = cfg.api_ca_file}};
+	struct question q, waits;
+	unsigned before = threads();
+
+	snprintf(hangs, sizeof hangs, "%s/set?v=1", https_url(server));
+	snprintf(answers, sizeof answers, "%s/set", https_url(other));
+	cfg.kubernetes = false;
+	cfg.issuers = both;
+	cfg.n_issuers = 2;
+	at.holds = true;
+	open_with(&cfg);
+	sem_wait(&at.looked);
+	cr_assert_not(ask(&waits, a, "a", ISSUER));
+	if (!ask(&q, b, "b", "https://other.test")) {
+		while (sem_wait(&q.answered) != 0)
+			;
+	}
+	cr_expect_eq(q.r.reason, SQ_AUTH_NONE);
+	cr_expect_eq(threads(), before + 2, "one for requests, one for what comes of them");
+	cr_expect_eq(waits.answers, 0);
+	sq_auth_stop(auth);
+	cr_expect_eq(waits.r.reason, SQ_AUTH_UNAVAILABLE);
+	sem_post(&at.go);
+	sq_auth_request_fini(&q.r);
+	sq_auth_request_fini(&waits.r);
+	https_stop(&other);
 }
 
 /* For the sanitizers: many threads ask while keys change. */
