@@ -23,8 +23,8 @@ target_compile_options(sq_flags INTERFACE
 	-Wmissing-prototypes -Wvla -Wformat=2 -Werror
 	-fno-strict-aliasing -fno-common -fno-omit-frame-pointer)
 
-# The system's folder has h2o's headers for everybody: in front of it stands one that refuses those
-# who do not link sq_h2o.
+# The system's folder has the headers of h2o and libcurl for everybody: in front of it stand some that
+# refuse those who do not link sq_h2o, and all but net/curl.
 target_include_directories(sq_flags SYSTEM INTERFACE ${CMAKE_SOURCE_DIR}/cmake/fence)
 
 if(SQ_SANITIZE OR SQ_TSAN OR SQ_FUZZ)

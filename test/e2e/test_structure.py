@@ -19,8 +19,9 @@ def build_folder(env):
     return folder
 
 
-# The folders that see h2o.
+# The folders that see h2o, and libcurl.
 SPEAK_HTTP = ("web", "broker/front/door", "broker/front/http", "broker/front/link", "k8s/injector")
+CALL_HTTP = ("net/curl",)
 
 
 def every_command(folder):
@@ -86,19 +87,36 @@ async def test_an_include_that_looks_up_does_not_compile(env):
     assert not compiled, "\n".join(compiled)
 
 
-async def test_h2o_is_seen_where_http_is_spoken_and_nowhere_else(env):
-    """Its headers are the system's, so cmake/fence stands in front of them."""
+async def seen_by(folder, header, mark, complaint, env):
+    """The places whose sources are given the header of a library, which is the system's, so that
+    cmake/fence stands in front of it; and those that it refuses."""
     sees, refused = set(), set()
-    for place, source, flags in every_command(build_folder(env)):
-        if "-DSQ_SEES_H2O" in flags:
-            assert place in SPEAK_HTTP, f"{source} is given h2o's headers"
+    for place, source, flags in every_command(folder):
+        if f"-D{mark}" in flags:
             sees.add(place)
+            assert await complaints(flags, f"#include <{header}>", env.folder) is None, source
         elif place not in refused:
-            said = await complaints(flags, "#include <h2o.h>", env.folder)
-            assert said is not None and "h2o is not seen here" in said, (source, said)
+            said = await complaints(flags, f"#include <{header}>", env.folder)
+            assert said is not None and complaint in said, (source, said)
             refused.add(place)
+    return sees, refused
+
+
+async def test_h2o_is_seen_where_http_is_spoken_and_nowhere_else(env):
+    sees, refused = await seen_by(build_folder(env), "h2o.h", "SQ_SEES_H2O", "h2o is not seen here", env)
     assert sees == set(SPEAK_HTTP), sees
     assert {"broker", "broker/main.c", "broker/session", "broker/engine", "sidecar"} <= refused
+
+
+async def test_libcurl_is_seen_by_its_clients_and_nowhere_else(env):
+    sees, refused = await seen_by(build_folder(env), "curl/curl.h", "SQ_SEES_CURL",
+                                  "libcurl is not seen here", env)
+    assert sees == set(CALL_HTTP), sees
+    assert {"net/kube_api", "telemetry", "cli/view", "cli/mqtt"} <= refused
+    # Its headers of our own give it to nobody else.
+    flags = commands(build_folder(env))["telemetry"][1]
+    said = await complaints(flags, '#include "net/curl/library.h"', env.folder)
+    assert said is not None and "libcurl is not seen here" in said, said
 
 
 async def test_nothing_looks_up_or_is_too_large_or_ambiguous(env):
