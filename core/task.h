@@ -9,7 +9,8 @@ struct sq_worker;
 
 /* The parts of a turn's end, in this order: deliveries are written before the
  * acknowledgements that the same turn has made due.  Of SQ_TURN_REST a turn runs one task, when
- * all else of it is written: for slices of work that nobody's message waits for. */
+ * all else of it is written: for slices of work that nobody's message waits for.  While turns have
+ * other work, it gets a tenth of the worker's time. */
 enum sq_turn_part { SQ_TURN_WORK, SQ_TURN_FLUSH, SQ_TURN_ANSWER, SQ_TURN_REST, SQ_TURN_PARTS };
 
 /* A task, in the user's memory; it belongs to the worker from the post until 'run' is called. */

@@ -18,6 +18,9 @@
 
 /* Tasks of one part of a turn before the sockets get their chance again. */
 #define WORKER_BURST 4096u
+/* While there is other work, a task of SQ_TURN_REST is followed by the next one this many times as
+ * long later as it took itself. */
+#define WORKER_REST_PAUSE 9u
 
 /* A task is in h2o's queue or in ours, never in both. */
 _Static_assert(sizeof(struct sq_list) == sizeof(h2o_multithread_message_t) &&
@@ -34,7 +37,9 @@ struct sq_worker {
 	h2o_multithread_receiver_t inbox;
 	struct sq_list due[SQ_TURN_PARTS];
 	struct sq_list slots; /* struct sq_crew_slot */
-	uint64_t tick_ms;     /* the next one */
+	struct sq_heap alarms;
+	uint64_t tick_ms; /* the next one */
+	uint64_t rest_us; /* when the next of SQ_TURN_REST is due beside other work */
 	atomic_uint_fast64_t turned_ms;
 	atomic_bool stop;
 	pthread_mutex_t lock;
@@ -98,26 +103,104 @@ worker_write(struct sq_worker *w)
 	}
 }
 
-/* Runs 'most' tasks of a part. */
-static void
+/* Runs 'most' tasks of a part; whether there was one. */
+static bool
 worker_run(struct sq_worker *w, enum sq_turn_part part, unsigned most)
 {
-	for (unsigned n = 0; n < most && !sq_list_empty(&w->due[part]); n++) {
+	unsigned n;
+
+	for (n = 0; n < most && !sq_list_empty(&w->due[part]); n++) {
 		struct sq_task *t = SQ_LIST_FIRST(&w->due[part], struct sq_task, node);
 
 		sq_list_remove(&t->node);
 		t->run(t);
 	}
+	return n > 0;
+}
+
+/* One task of the rest: in a turn that had nothing else to do, else when its pause is over. */
+static void
+worker_rest(struct sq_worker *w, bool worked)
+{
+	uint64_t begun_us, ended_us;
+
+	if (sq_list_empty(&w->due[SQ_TURN_REST]))
+		return;
+	begun_us = sq_clock_us();
+	if (worked && begun_us < w->rest_us)
+		return;
+	worker_run(w, SQ_TURN_REST, 1);
+	ended_us = sq_clock_us();
+	w->rest_us = ended_us + WORKER_REST_PAUSE * (ended_us - begun_us);
+}
+
+static void
+worker_alarm_run(struct sq_task *t)
+{
+	struct sq_alarm *a = SQ_CONTAINER_OF(t, struct sq_alarm, task);
+
+	a->posted = false;
+	a->run(a);
+}
+
+void
+sq_worker_alarm(struct sq_alarm *a, uint64_t at_ms)
+{
+	assert(worker_self != NULL);
+	a->at.owner = a;
+	a->task.run = worker_alarm_run;
+	sq_heap_set(&worker_self->alarms, &a->at, at_ms);
+}
+
+void
+sq_worker_alarm_off(struct sq_alarm *a)
+{
+	if (a->at.pos != 0)
+		sq_heap_remove(&worker_self->alarms, &a->at);
+	if (a->posted)
+		sq_list_remove(&a->task.node);
+	a->posted = false;
+}
+
+/* Has alarms run in this turn whose time has come. */
+static void
+worker_alarms(struct sq_worker *w)
+{
+	struct sq_heap_node *n;
+
+	if (w->alarms.n == 0)
+		return;
+	while ((n = sq_heap_pop(&w->alarms, sq_clock_ms())) != NULL) {
+		struct sq_alarm *a = n->owner;
+
+		if (!a->posted)
+			sq_list_push_back(&w->due[SQ_TURN_WORK], &a->task.node);
+		a->posted = true;
+	}
+}
+
+/* How long the loop may sleep when there is nothing to do. */
+static int32_t
+worker_wait(const struct sq_worker *w, uint64_t now)
+{
+	uint64_t until = w->tick_ms;
+
+	if (w->alarms.n > 0 && w->alarms.v[0]->due < until)
+		until = w->alarms.v[0]->due;
+	return until > now ? (int32_t)(until - now) : 0;
 }
 
 /* The end of a turn. */
 static void
 worker_turn(struct sq_worker *w)
 {
+	bool worked = false;
+
+	worker_alarms(w);
 	for (unsigned i = 0; i < SQ_TURN_REST; i++)
-		worker_run(w, (enum sq_turn_part)i, WORKER_BURST);
+		worked |= worker_run(w, (enum sq_turn_part)i, WORKER_BURST);
 	worker_write(w);
-	worker_run(w, SQ_TURN_REST, 1);
+	worker_rest(w, worked);
 }
 
 static void
@@ -141,7 +224,7 @@ worker_loop(struct sq_worker *w)
 		if (now >= w->tick_ms)
 			worker_tick(w, now);
 		if (!worker_due(w) && !sq_h2o_pending(w->loop))
-			wait = (int32_t)(w->tick_ms - now);
+			wait = worker_wait(w, now);
 		atomic_store_explicit(&w->turned_ms, now, memory_order_relaxed);
 		worker_now_ms = 0;
 		h2o_evloop_run(w->loop, wait);
@@ -183,6 +266,7 @@ worker_fini(struct sq_worker *w)
 		worker_turn(w);
 	} while (worker_due(w));
 	worker_close_slots(w);
+	sq_heap_fini(&w->alarms);
 	h2o_multithread_unregister_receiver(w->queue, &w->inbox);
 	sq_h2o_queue_free(&w->queue);
 	sq_h2o_thread_fini(w->loop);

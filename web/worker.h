@@ -9,8 +9,10 @@
 #ifndef SQ_WEB_WORKER_H
 #define SQ_WEB_WORKER_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
+#include "core/heap.h"
 #include "core/task.h"
 
 /* Has 't' run on 'to', in the turn's part SQ_TURN_WORK.  The caller keeps 'to' alive until then.
@@ -22,6 +24,22 @@ void sq_worker_post_in(struct sq_worker *to, enum sq_turn_part turn, struct sq_t
 /* Has 't' run in the next turn of the calling worker, after tasks that other threads have posted by
  * then: for work in slices.  Thread: a worker's. */
 void sq_worker_post_later(struct sq_task *t);
+
+/* An alarm of a worker, in the user's memory, zeroed but for 'run'. */
+struct sq_alarm {
+	void (*run)(struct sq_alarm *);
+	/* The worker's. */
+	struct sq_heap_node at;
+	struct sq_task task;
+	bool posted;
+};
+
+/* Has 'run' called on the calling worker once, when it is 'at_ms' of sq_clock_ms() or later; another
+ * call moves that.  Thread: a worker's. */
+void sq_worker_alarm(struct sq_alarm *, uint64_t at_ms);
+/* It is not called any more; nothing happens if it would not be.  Thread: the same. */
+void sq_worker_alarm_off(struct sq_alarm *);
+
 /* The worker of the calling thread; NULL: it is no worker's.  Thread: any.  Locks: none. */
 struct sq_worker *sq_worker_self(void);
 /* The worker's index in the crew, from 0.  Thread: any.  Locks: none. */

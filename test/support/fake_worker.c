@@ -12,6 +12,7 @@ struct sq_worker {
 	unsigned index;
 	struct sq_list due[SQ_TURN_PARTS];
 	struct sq_list later; /* due in the next turn */
+	struct sq_heap alarms;
 };
 
 static struct sq_worker workers[FAKE_WORKERS_MAX];
@@ -33,6 +34,8 @@ fake_workers_init(unsigned n)
 		workers[i].index = i;
 		pointers[i] = &workers[i];
 		sq_list_init(&workers[i].later);
+		sq_heap_fini(&workers[i].alarms);
+		workers[i].alarms = (struct sq_heap){0};
 		for (unsigned part = 0; part < SQ_TURN_PARTS; part++)
 			sq_list_init(&workers[i].due[part]);
 	}
@@ -86,13 +89,33 @@ fake_take(struct sq_worker *w, unsigned part)
 	return t;
 }
 
+void
+sq_worker_alarm(struct sq_alarm *a, uint64_t at_ms)
+{
+	a->at.owner = a;
+	sq_heap_set(&self->alarms, &a->at, at_ms);
+}
+
+void
+sq_worker_alarm_off(struct sq_alarm *a)
+{
+	if (a->at.pos != 0)
+		sq_heap_remove(&self->alarms, &a->at);
+}
+
 /* One turn of a worker: its parts in their order. */
 static size_t
 fake_turn(struct sq_worker *w)
 {
+	struct sq_heap_node *alarm;
 	size_t n = 0;
 
 	self = w;
+	while ((alarm = sq_heap_pop(&w->alarms, now_ms)) != NULL) {
+		struct sq_alarm *a = alarm->owner;
+
+		a->run(a);
+	}
 	pthread_mutex_lock(&lock);
 	sq_list_splice(&w->due[SQ_TURN_WORK], &w->later);
 	pthread_mutex_unlock(&lock);

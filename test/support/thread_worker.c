@@ -16,6 +16,7 @@ struct sq_worker {
 	pthread_cond_t posted;
 	struct sq_list due; /* under the lock */
 	bool stop;
+	struct sq_heap alarms; /* the thread's own */
 };
 
 static _Thread_local struct sq_worker *self;
@@ -42,6 +43,32 @@ worker_take(struct sq_worker *w, struct sq_list *out)
 	return !stop;
 }
 
+static void
+worker_alarms(struct sq_worker *w)
+{
+	struct sq_heap_node *n;
+
+	while ((n = sq_heap_pop(&w->alarms, sq_clock_ms())) != NULL) {
+		struct sq_alarm *a = n->owner;
+
+		a->run(a);
+	}
+}
+
+void
+sq_worker_alarm(struct sq_alarm *a, uint64_t at_ms)
+{
+	a->at.owner = a;
+	sq_heap_set(&self->alarms, &a->at, at_ms);
+}
+
+void
+sq_worker_alarm_off(struct sq_alarm *a)
+{
+	if (a->at.pos != 0)
+		sq_heap_remove(&self->alarms, &a->at);
+}
+
 static void *
 worker_main(void *arg)
 {
@@ -57,8 +84,10 @@ worker_main(void *arg)
 			sq_list_remove(&t->node);
 			t->run(t);
 		}
+		worker_alarms(w);
 		w->tick(w);
 	}
+	sq_heap_fini(&w->alarms);
 	return NULL;
 }
 

@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 
 #include "../support/gate.h"
+#include "core/clock.h"
 #include "core/mem.h"
 #include "web/crew.h"
 #include "web/slot.h"
@@ -180,11 +181,97 @@ Test(crew, a_turn_does_one_task_of_the_rest)
 {
 	crew = sq_crew_new(1);
 	sq_worker_do(sq_crew_workers(crew)[0], post_rests, NULL);
-	for (unsigned i = 0; i < SQ_ARRAY_LEN(rests); i++)
+	while (n_ran < 5)
 		sq_crew_settle(crew);
-	cr_assert_eq(n_ran, 5);
 	for (unsigned i = 0; i < n_ran; i++)
 		cr_assert(ran[i] == (i % 2 == 0 ? &rests[i / 2] : &between), "%u", i);
+}
+
+static struct sq_alarm alarms[3];
+static atomic_uint rung;
+static const struct sq_alarm *rings[4];
+
+static void
+alarm_rings(struct sq_alarm *a)
+{
+	rings[rung] = a;
+	atomic_fetch_add(&rung, 1);
+	if (a == &alarms[1] && rung == 1) /* and once more */
+		sq_worker_alarm(a, sq_clock_ms() + 3);
+}
+
+static void
+alarms_set(void *arg)
+{
+	uint64_t now_ms = sq_clock_ms();
+
+	(void)arg;
+	for (size_t i = 0; i < SQ_ARRAY_LEN(alarms); i++)
+		alarms[i].run = alarm_rings;
+	sq_worker_alarm(&alarms[0], now_ms + 1);
+	sq_worker_alarm(&alarms[1], now_ms + 2);
+	sq_worker_alarm(&alarms[2], now_ms + 4);
+	sq_worker_alarm(&alarms[0], now_ms + 20); /* later */
+	sq_worker_alarm_off(&alarms[2]);
+}
+
+Test(crew, alarms_ring_in_their_order_once_each, .timeout = 20)
+{
+	crew = sq_crew_new(1);
+	sq_worker_tell(sq_crew_workers(crew)[0], alarms_set, NULL);
+	while (atomic_load(&rung) < 3)
+		sched_yield();
+	sq_crew_settle(crew);
+	cr_assert_eq(rung, 3);
+	cr_assert(rings[0] == &alarms[1] && rings[1] == &alarms[1] && rings[2] == &alarms[0]);
+}
+
+/* Rests that take a while, beside a task that is always there. */
+static struct {
+	struct sq_task work, rest;
+	uint64_t begun_us[3], ended_us[3];
+	unsigned n;
+	atomic_bool over;
+} busy;
+
+static void
+busy_work(struct sq_task *t)
+{
+	if (!atomic_load(&busy.over))
+		sq_worker_post(sq_worker_self(), t);
+}
+
+static void
+busy_rest(struct sq_task *t)
+{
+	busy.begun_us[busy.n] = sq_clock_us();
+	while (sq_clock_us() < busy.begun_us[busy.n] + 2000)
+		;
+	busy.ended_us[busy.n++] = sq_clock_us();
+	if (busy.n < SQ_ARRAY_LEN(busy.ended_us))
+		sq_worker_post_in(sq_worker_self(), SQ_TURN_REST, t);
+	else
+		atomic_store(&busy.over, true);
+}
+
+static void
+busy_begin(void *arg)
+{
+	(void)arg;
+	busy.work.run = busy_work;
+	busy.rest.run = busy_rest;
+	sq_worker_post(sq_worker_self(), &busy.work);
+	sq_worker_post_in(sq_worker_self(), SQ_TURN_REST, &busy.rest);
+}
+
+Test(crew, beside_other_work_the_rest_gets_a_tenth_of_the_time, .timeout = 20)
+{
+	crew = sq_crew_new(1);
+	sq_worker_tell(sq_crew_workers(crew)[0], busy_begin, NULL);
+	while (!atomic_load(&busy.over))
+		sched_yield();
+	for (unsigned i = 1; i < SQ_ARRAY_LEN(busy.ended_us); i++)
+		cr_assert_geq(busy.begun_us[i] - busy.ended_us[i - 1], 9 * 2000);
 }
 
 static void
