@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <semaphore.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "core/clock.h"
@@ -14,6 +15,9 @@ enum { CREW_ROUNDS = 4 }; /* how far tasks may pass from worker to worker */
 struct sq_crew {
 	unsigned n;
 	bool stopped;
+	sem_t still, on;              /* workers that are held; those that may go on */
+	atomic_bool held;             /* all of them stand still */
+	atomic_uint_fast64_t went_ms; /* the last time that they went on; 0: none */
 	struct sq_worker *workers[];
 };
 
@@ -24,6 +28,8 @@ sq_crew_new(unsigned n)
 
 	assert(n > 0);
 	c->n = n;
+	sem_init(&c->still, 0, 0);
+	sem_init(&c->on, 0, 0);
 	for (unsigned i = 0; i < n; i++)
 		c->workers[i] = sq_worker_start(i);
 	return c;
@@ -46,8 +52,13 @@ sq_crew_live(const struct sq_crew *c, uint64_t ms, struct sq_buf *why)
 {
 	bool live = true;
 
+	if (atomic_load(&c->held))
+		return true;
 	for (unsigned i = 0; i < c->n; i++) {
-		int64_t since_ms = (int64_t)(sq_clock_ms() - sq_worker_turned_ms(c->workers[i]));
+		uint64_t turned_ms = sq_worker_turned_ms(c->workers[i]);
+		uint64_t went_ms = atomic_load(&c->went_ms);
+		int64_t since_ms = (int64_t)(sq_clock_ms() -
+		    (turned_ms > went_ms ? turned_ms : went_ms));
 
 		if (since_ms <= (int64_t)ms)
 			continue;
@@ -139,9 +150,40 @@ sq_crew_settle(struct sq_crew *c)
 	sem_destroy(&over);
 }
 
+static void
+crew_stand(void *crew)
+{
+	struct sq_crew *c = crew;
+
+	sem_post(&c->still);
+	crew_await(&c->on);
+}
+
+void
+sq_crew_hold(struct sq_crew *c)
+{
+	assert(sq_worker_self() == NULL && !atomic_load(&c->held));
+	for (unsigned i = 0; i < c->n; i++)
+		sq_worker_tell(c->workers[i], crew_stand, c);
+	for (unsigned i = 0; i < c->n; i++)
+		crew_await(&c->still);
+	atomic_store(&c->held, true);
+}
+
+void
+sq_crew_go(struct sq_crew *c)
+{
+	assert(atomic_load(&c->held));
+	atomic_store(&c->went_ms, sq_clock_ms());
+	atomic_store(&c->held, false);
+	for (unsigned i = 0; i < c->n; i++)
+		sem_post(&c->on);
+}
+
 void
 sq_crew_stop(struct sq_crew *c)
 {
+	assert(!atomic_load(&c->held));
 	for (unsigned i = 0; i < c->n; i++)
 		sq_worker_stop(c->workers[i]);
 	c->stopped = true;
@@ -158,5 +200,7 @@ sq_crew_free(struct sq_crew **cp)
 	assert(c->stopped);
 	for (unsigned i = 0; i < c->n; i++)
 		sq_worker_free(&c->workers[i]);
+	sem_destroy(&c->still);
+	sem_destroy(&c->on);
 	free(c);
 }

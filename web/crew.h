@@ -51,6 +51,12 @@ void sq_worker_do(struct sq_worker *, void (*run)(void *arg), void *arg);
  * that a worker takes. */
 void sq_crew_settle(struct sq_crew *);
 
+/* Has each worker stand still within its turn, and waits until all do: nothing of theirs runs until
+ * sq_crew_go(), and what is posted waits.  They count as turning meanwhile.  Nothing that waits for a
+ * worker may be called between the two.  Thread: one at a time, not a worker's. */
+void sq_crew_hold(struct sq_crew *);
+void sq_crew_go(struct sq_crew *);
+
 /* Ends the loops, each after its turn, and waits for that.  Tasks may still be posted. */
 void sq_crew_stop(struct sq_crew *);
 /* Runs the tasks that were posted since, closes all slots, ends the threads and frees '*cp', if

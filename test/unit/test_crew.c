@@ -119,6 +119,38 @@ Test(crew, it_settles_once_tasks_have_passed_from_worker_to_worker)
 	cr_assert_eq(over, SQ_ARRAY_LEN(runners));
 }
 
+static void
+count_run(struct sq_task *t)
+{
+	struct runner *r = SQ_CONTAINER_OF(t, struct runner, task);
+
+	atomic_fetch_add(r->over, 1);
+}
+
+Test(crew, workers_that_are_held_run_nothing_and_count_as_turning)
+{
+	atomic_uint over = 0;
+	struct runner runners[WORKERS];
+	struct sq_buf why = {0};
+	uint64_t from_ms;
+
+	crew = sq_crew_new(WORKERS);
+	sq_crew_hold(crew);
+	for (unsigned i = 0; i < WORKERS; i++) {
+		runners[i] = (struct runner){{.run = count_run}, 0, &over};
+		sq_worker_post(sq_crew_workers(crew)[i], &runners[i].task);
+	}
+	for (from_ms = sq_clock_ms(); sq_clock_ms() < from_ms + 3 * 100;) /* ticks are due */
+		sched_yield();
+	cr_assert_eq(over, 0);
+	cr_assert(sq_crew_live(crew, 0, &why));
+	sq_crew_go(crew);
+	sq_crew_settle(crew);
+	cr_assert_eq(over, WORKERS);
+	sq_crew_hold(crew); /* again */
+	sq_crew_go(crew);
+}
+
 static struct sq_task by_part[SQ_TURN_PARTS];
 static unsigned order[SQ_TURN_PARTS], n_order;
 
