@@ -206,10 +206,10 @@ h2_ask_deliveries(struct sq_h2 *h)
 	};
 	size_t n = 2;
 
-	static_assert(SQ_LINK_VERSION == 2, "the header below says the version");
+	static_assert(SQ_LINK_VERSION == 3, "the header below says the version");
 	h->deliveries_auth = sq_bearer_header(h->cfg.token);
 	n += h2_headers(h, nv + n, h->deliveries_auth);
-	nv[n++] = H2_NV("sqmqos-link", "2", 1);
+	nv[n++] = H2_NV("sqmqos-link", "3", 1);
 	h->deliveries_id = nghttp2_submit_request(h->session, NULL, nv, n, NULL, NULL);
 	return h->deliveries_id < 0 ? h->deliveries_id : 0;
 }

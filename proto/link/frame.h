@@ -20,7 +20,7 @@
 #include "proto/link/subs.h"
 
 enum {
-	SQ_LINK_VERSION = 2,     /* the newest version that this program speaks */
+	SQ_LINK_VERSION = 3,     /* the newest version that this program speaks */
 	SQ_LINK_VERSION_MIN = 1, /* the oldest one, and that of a peer which names no version */
 };
 
@@ -44,6 +44,7 @@ enum {
 	SQ_FRAME_MAX = SQ_PACKET_MAX + (2 << 20), /* such a packet with all its targets */
 	SQ_DELIVER_TARGETS_MAX = 1024,
 	SQ_ORIGIN_SIZE = 25,
+	SQ_ADDRESS_MAX = 255,                         /* bytes of a broker's address */
 	SQ_OPEN_ID_SIZE = 2 + 1 + 8 + SQ_ORIGIN_SIZE, /* in Attach */
 };
 
@@ -227,6 +228,7 @@ enum {
 	SQ_FRAME_TRUST = 5,      /* from version 2 on */
 	SQ_FRAME_SUBSCRIBED = 6, /* from version 2 on */
 	SQ_FRAME_KEPT = 7,       /* from version 2 on */
+	SQ_FRAME_STANDBY = 8,    /* from version 3 on */
 };
 
 /* A subscription that the session had before this attachment. */
@@ -258,12 +260,13 @@ struct sq_deliver {
 struct sq_frame {
 	uint8_t type; /* enum above; the receiver skips a frame of an unknown type */
 	struct sq_deliver deliver;
-	uint64_t epoch;       /* SQ_FRAME_DETACHED, SQ_FRAME_SUBSCRIBED, SQ_FRAME_KEPT */
-	uint8_t reason;       /* SQ_FRAME_DETACHED */
-	struct sq_bytes text; /* for people; empty in version 1 */
-	uint64_t digest;      /* SQ_FRAME_TRUST: of the bundle (proto/link/trust.h) */
-	uint32_t mark;        /* SQ_FRAME_SUBSCRIBED: of the answered request */
-	uint16_t n_codes;     /* SQ_FRAME_SUBSCRIBED: one for each entry of the request */
+	uint64_t epoch;          /* SQ_FRAME_DETACHED, SQ_FRAME_SUBSCRIBED, SQ_FRAME_KEPT */
+	uint8_t reason;          /* SQ_FRAME_DETACHED */
+	struct sq_bytes text;    /* for people; empty in version 1 */
+	struct sq_bytes address; /* SQ_FRAME_DRAINING, SQ_FRAME_STANDBY: HOST:PORT, or empty */
+	uint64_t digest;         /* SQ_FRAME_TRUST: of the bundle (proto/link/trust.h) */
+	uint32_t mark;           /* SQ_FRAME_SUBSCRIBED: of the answered request */
+	uint16_t n_codes;        /* SQ_FRAME_SUBSCRIBED: one for each entry of the request */
 	const unsigned char *codes;
 	struct sq_bytes notes; /* on codes: for sq_note_next() */
 	struct sq_bytes kept;  /* SQ_FRAME_KEPT: 'n_kept', for sq_kept_next() */
@@ -272,7 +275,10 @@ struct sq_frame {
 };
 
 void sq_frame_heartbeat(struct sq_buf *);
-void sq_frame_draining(struct sq_buf *);
+/* 'address': of the broker to go to, HOST:PORT; empty: any.  Versions before 3 leave it out. */
+void sq_frame_draining(struct sq_buf *, struct sq_bytes address, unsigned version);
+/* The address of the broker that would own next; empty: none.  Version 3. */
+void sq_frame_standby(struct sq_buf *, struct sq_bytes address);
 void sq_frame_trust(struct sq_buf *, uint64_t digest);
 /* 'text' as in a note; version 1 leaves it out. */
 void sq_frame_detached(

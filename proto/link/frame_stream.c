@@ -1,4 +1,6 @@
 /* Frames of the deliveries response; see proto/link/frame.h. */
+#include <assert.h>
+
 #include "proto/link/frame_priv.h"
 
 enum { TARGET_FIXED = 28, FRAME_HEADER = 5 };
@@ -17,9 +19,22 @@ sq_frame_heartbeat(struct sq_buf *b)
 }
 
 void
-sq_frame_draining(struct sq_buf *b)
+sq_frame_draining(struct sq_buf *b, struct sq_bytes address, unsigned version)
 {
-	frame_head(b, 0, SQ_FRAME_DRAINING);
+	bool has = version >= 3 && address.len > 0;
+
+	assert(address.len <= SQ_ADDRESS_MAX);
+	frame_head(b, has ? 2 + address.len : 0, SQ_FRAME_DRAINING);
+	if (has)
+		frame_put16(b, address);
+}
+
+void
+sq_frame_standby(struct sq_buf *b, struct sq_bytes address)
+{
+	assert(address.len <= SQ_ADDRESS_MAX);
+	frame_head(b, 2 + address.len, SQ_FRAME_STANDBY);
+	frame_put16(b, address);
 }
 
 void
@@ -223,6 +238,13 @@ kept_decode(struct sq_reader *r, struct sq_frame *out)
 	return frame_end(r);
 }
 
+static int
+address_decode(struct sq_reader *r, struct sq_bytes *out)
+{
+	*out = frame_take16(r);
+	return out->len > SQ_ADDRESS_MAX ? SQ_EINVAL : frame_end(r);
+}
+
 int
 sq_frame_decode(const unsigned char *p, size_t len, size_t max, struct sq_frame *out, size_t *used)
 {
@@ -242,8 +264,12 @@ sq_frame_decode(const unsigned char *p, size_t len, size_t max, struct sq_frame 
 	out->type = p[4];
 	switch (out->type) {
 	case SQ_FRAME_HEARTBEAT:
-	case SQ_FRAME_DRAINING:
 		return frame_end(&r);
+	case SQ_FRAME_DRAINING:
+		out->address = (struct sq_bytes){0};
+		return r.p == r.end ? SQ_OK : address_decode(&r, &out->address);
+	case SQ_FRAME_STANDBY:
+		return address_decode(&r, &out->address);
 	case SQ_FRAME_DELIVER:
 		return deliver_decode(&r, &out->deliver);
 	case SQ_FRAME_DETACHED:

@@ -59,7 +59,7 @@ try_attached(const uint8_t *p, size_t len, unsigned version)
 	for (uint16_t i = 0; i < a.n_open; i++)
 		sq_open_id_put(&open, &ids[i], true);
 	free(ids);
-	a.open = (struct sq_bytes){sq_buf_data(&open), sq_buf_len(&open)};
+	a.open = sq_buf_bytes(&open);
 	sq_attached_encode(&b, &a, version);
 	sq_buf_fini(&open);
 	same(&b, p, len);
@@ -214,6 +214,22 @@ subscribed_again(struct sq_buf *b, const struct sq_frame *f)
 	sq_buf_fini(b);
 }
 
+enum { DRAINING_V1 = 5 }; /* bytes of a draining frame of versions 1 and 2 */
+
+/* An address of no bytes is taken, but never written. */
+static void
+draining_again(struct sq_buf *b, const struct sq_frame *f, size_t used)
+{
+	assert(f->address.len == 0 || used == DRAINING_V1 + 2 + f->address.len);
+	if (f->address.len > 0 || used == DRAINING_V1) {
+		sq_frame_draining(b, f->address, 3);
+		return;
+	}
+	sq_buf_u32(b, 3);
+	sq_buf_u8(b, SQ_FRAME_DRAINING);
+	sq_buf_u16(b, 0);
+}
+
 enum { DETACHED_V1 = 14 }; /* bytes of a detached frame of version 1 */
 
 static void
@@ -235,7 +251,9 @@ try_frame(const uint8_t *p, size_t len)
 	if (f.type == SQ_FRAME_HEARTBEAT)
 		sq_frame_heartbeat(&b);
 	else if (f.type == SQ_FRAME_DRAINING)
-		sq_frame_draining(&b);
+		draining_again(&b, &f, used);
+	else if (f.type == SQ_FRAME_STANDBY)
+		sq_frame_standby(&b, f.address);
 	else if (f.type == SQ_FRAME_DETACHED)
 		sq_frame_detached(&b, f.epoch, f.reason, f.text, used > DETACHED_V1 ? 2 : 1);
 	else if (f.type == SQ_FRAME_DELIVER)
@@ -264,7 +282,7 @@ try_key(const uint8_t *p, size_t len)
 	if (sq_key_decode((struct sq_bytes){p, len}, &key) != SQ_OK)
 		return;
 	sq_key_encode(&b, &key);
-	err = sq_key_decode((struct sq_bytes){sq_buf_data(&b), sq_buf_len(&b)}, &again);
+	err = sq_key_decode(sq_buf_bytes(&b), &again);
 	assert(err == SQ_OK);
 	assert(strcmp(key.space, again.space) == 0 && strcmp(key.workload, again.workload) == 0);
 	assert(strcmp(key.client, again.client) == 0 && strcmp(key.pod, again.pod) == 0);

@@ -28,7 +28,7 @@ setup(void)
 	sq_frame_detached(&in, 77, 0x98, (struct sq_bytes){0}, 2);
 	at = sq_deliver_open(&in, NULL, SQ_MSG_NO_EXPIRY, m.image);
 	cr_assert_eq(sq_deliver_target(&in, at, &t, subs), 0);
-	sq_frame_draining(&in);
+	sq_frame_draining(&in, (struct sq_bytes){0}, 2);
 	sq_msg_unref(&m);
 }
 

@@ -40,8 +40,8 @@ TestSuite(link_buffer, .init = setup, .fini = teardown);
 
 Test(link_buffer, what_is_put_in_a_turn_is_flushed_once)
 {
-	sq_link_draining(l);
-	sq_link_draining(l);
+	sq_link_draining(l, "");
+	sq_link_draining(l, "");
 	cr_assert(fake_run());
 	cr_assert_eq(flushes, 1);
 }
@@ -62,14 +62,14 @@ Test(link_buffer, taking_before_the_flush_does_not_post_it_twice)
 {
 	struct sq_buf out = {0};
 
-	sq_link_draining(l);
+	sq_link_draining(l, "");
 	cr_assert(sq_link_take(l, &out));
 	sq_buf_drain(&out, sq_buf_len(&out));
-	sq_link_draining(l);
+	sq_link_draining(l, "");
 	sq_outlet_detached(sq_link_outlet(l), 1, 0x8e, NULL);
 	cr_assert(fake_run());
 	cr_assert_eq(flushes, 1);
-	sq_link_draining(l);
+	sq_link_draining(l, "");
 	cr_assert(fake_run());
 	cr_assert_eq(flushes, 2, "and the next turn has one again");
 	sq_buf_fini(&out);

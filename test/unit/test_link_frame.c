@@ -88,7 +88,7 @@ Test(link_frame, attached_round_trip_and_every_truncation)
 	struct sq_buf b = {0}, open = {0};
 
 	sq_open_id_put(&open, &id, true);
-	in.open = (struct sq_bytes){sq_buf_data(&open), sq_buf_len(&open)};
+	in.open = sq_buf_bytes(&open);
 	sq_attached_encode(&b, &in, SQ_LINK_VERSION);
 	sq_buf_fini(&open);
 	for (size_t n = 0; n < sq_buf_len(&b); n++)
@@ -546,8 +546,7 @@ Test(link_key, round_trip_escapes_and_refusals)
 	    "a~b~c%4", "a~b~%41", "a~b~%00", "a~b~c d", "a~b~%zz", "a~b~%c3"};
 
 	sq_key_encode(&b, &in);
-	cr_assert_eq(
-	    sq_key_decode((struct sq_bytes){sq_buf_data(&b), sq_buf_len(&b)}, &out), SQ_OK);
+	cr_assert_eq(sq_key_decode(sq_buf_bytes(&b), &out), SQ_OK);
 	cr_assert_str_eq(out.space, in.space);
 	cr_assert_str_eq(out.workload, in.workload);
 	cr_assert_str_eq(out.client, in.client);
@@ -567,8 +566,7 @@ Test(link_frame, kept_subscriptions_read_as_they_were_written)
 
 	for (size_t i = 0; i < SQ_ARRAY_LEN(wanted); i++)
 		sq_kept_put(&entries, &wanted[i]);
-	sq_frame_kept(&b, UINT64_C(7) << 40, true, SQ_ARRAY_LEN(wanted),
-	    (struct sq_bytes){sq_buf_data(&entries), sq_buf_len(&entries)});
+	sq_frame_kept(&b, UINT64_C(7) << 40, true, SQ_ARRAY_LEN(wanted), sq_buf_bytes(&entries));
 	for (size_t n = 0; n < sq_buf_len(&b); n++)
 		cr_assert_eq(sq_frame_decode(sq_buf_data(&b), n, 1000, &f, &used), SQ_EAGAIN);
 	cr_assert_eq(sq_frame_decode(sq_buf_data(&b), sq_buf_len(&b), 1000, &f, &used), 0);
@@ -605,14 +603,46 @@ Test(link_frame, malformed_kept_subscriptions_are_refused)
 		bool more = i == SQ_ARRAY_LEN(bad), none = i == SQ_ARRAY_LEN(bad) + 1;
 
 		sq_kept_put(&entries, more || none ? &good : &bad[i]);
-		sq_frame_kept(&b, 1, false,
-		    more       ? 2
-			: none ? 0
-			       : 1,
-		    (struct sq_bytes){sq_buf_data(&entries), sq_buf_len(&entries)});
+		sq_frame_kept(&b, 1, false, more ? 2 : none ? 0 : 1, sq_buf_bytes(&entries));
 		cr_expect_eq(
 		    sq_frame_decode(sq_buf_data(&b), sq_buf_len(&b), 1000, &f, &used), SQ_EINVAL);
 		sq_buf_fini(&entries);
 		sq_buf_fini(&b);
 	}
+}
+
+/* Frames that name a broker: whole, and not one byte less or more. */
+Test(link_frame, addresses_of_brokers)
+{
+	struct sq_buf b = {0};
+	struct sq_frame f;
+	size_t used;
+	unsigned char longer[4 + 1 + 2 + SQ_ADDRESS_MAX + 1] = {[4] = SQ_FRAME_DRAINING};
+
+	sq_frame_draining(&b, sq_bytes_of("b:7443"), 2);
+	cr_assert_eq(sq_buf_len(&b), 5, "older links are told none");
+	sq_frame_draining(&b, sq_bytes_of("b:7443"), 3);
+	sq_frame_standby(&b, sq_bytes_of(""));
+	cr_assert_eq(sq_frame_decode(sq_buf_data(&b), sq_buf_len(&b), 1000, &f, &used), SQ_OK);
+	cr_assert(f.type == SQ_FRAME_DRAINING && f.address.len == 0);
+	sq_buf_drain(&b, used);
+	cr_assert_eq(sq_frame_decode(sq_buf_data(&b), sq_buf_len(&b), 1000, &f, &used), SQ_OK);
+	cr_assert(f.type == SQ_FRAME_DRAINING && sq_bytes_are(f.address, "b:7443"));
+	for (size_t cut = 0; cut < used; cut++) {
+		struct sq_frame part;
+		size_t need;
+
+		cr_assert_eq(sq_frame_decode(sq_buf_data(&b), cut, 1000, &part, &need), SQ_EAGAIN);
+	}
+	sq_buf_drain(&b, used);
+	cr_assert_eq(sq_frame_decode(sq_buf_data(&b), sq_buf_len(&b), 1000, &f, &used), SQ_OK);
+	cr_assert(f.type == SQ_FRAME_STANDBY && f.address.len == 0);
+	sq_buf_fini(&b);
+	sq_put32(longer, 1 + 2 + SQ_ADDRESS_MAX + 1);
+	sq_put16(longer + 5, SQ_ADDRESS_MAX + 1);
+	cr_assert_eq(sq_frame_decode(longer, sizeof longer, 1000, &f, &used), SQ_EINVAL);
+	sq_put32(longer, 1 + 2 + SQ_ADDRESS_MAX);
+	sq_put16(longer + 5, SQ_ADDRESS_MAX);
+	cr_assert_eq(sq_frame_decode(longer, sizeof longer, 1000, &f, &used), SQ_OK);
+	cr_assert_eq(f.address.len, SQ_ADDRESS_MAX);
 }

@@ -362,7 +362,7 @@ send_draining(void)
 {
 	struct sq_buf b = {0};
 
-	sq_frame_draining(&b);
+	sq_frame_draining(&b, (struct sq_bytes){0}, 2);
 	h2_server_deliver(server, sq_buf_data(&b), sq_buf_len(&b), 0);
 	sq_buf_fini(&b);
 }

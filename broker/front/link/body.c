@@ -14,7 +14,7 @@ body_sub_v2(struct sq_bytes *entries)
 	return sq_sub_next(entries, 2);
 }
 
-static_assert(SQ_LINK_VERSION_MIN == 1 && SQ_LINK_VERSION == 2, "an entry has two layouts");
+static_assert(SQ_LINK_VERSION_MIN == 1 && SQ_LINK_VERSION == 3, "an entry has two layouts");
 
 static int
 body_subs(struct sq_call *c, unsigned version)

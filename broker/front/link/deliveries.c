@@ -287,7 +287,7 @@ sq_deliveries_link(const struct sq_conn_hold *hold)
 void
 sq_deliveries_moved(struct sq_conn_hold *hold)
 {
-	sq_link_draining(sq_deliveries_link(hold));
+	sq_link_draining(sq_deliveries_link(hold), "");
 }
 
 void

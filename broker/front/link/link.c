@@ -237,12 +237,22 @@ sq_link_heartbeat(struct sq_link *l)
 }
 
 void
-sq_link_draining(struct sq_link *l)
+sq_link_draining(struct sq_link *l, const char *address)
 {
 	if (!link_lock(l))
 		return;
 	link_forget_last(l);
-	sq_frame_draining(&l->out);
+	sq_frame_draining(&l->out, sq_bytes_of(address), l->cfg.version);
+	link_unlock(l);
+}
+
+void
+sq_link_standby(struct sq_link *l, const char *address)
+{
+	if (l->cfg.version < 3 || !link_lock(l))
+		return;
+	link_forget_last(l);
+	sq_frame_standby(&l->out, sq_bytes_of(address));
 	link_unlock(l);
 }
 

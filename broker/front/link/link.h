@@ -53,7 +53,10 @@ bool sq_link_take(struct sq_link *, struct sq_buf *out);
 /* The taken bytes have been written.  True: the link has become writable. */
 bool sq_link_written(struct sq_link *);
 void sq_link_heartbeat(struct sq_link *);
-void sq_link_draining(struct sq_link *);
+/* 'address': of the broker to go to; "": any. */
+void sq_link_draining(struct sq_link *, const char *address);
+/* Says who would own next; nothing on a link before version 3. */
+void sq_link_standby(struct sq_link *, const char *address);
 /* Announces the bundle of authorities with that digest; nothing on a link of version 1. */
 void sq_link_trust(struct sq_link *, uint64_t digest);
 

@@ -7,6 +7,9 @@
 #include "core/mem.h"
 
 #define HEX_DIGITS 16u
+#define WAIT_MAX_S 30u
+#define NUMBER_DIGITS 19u
+#define SPACE_MAX 768u /* bytes, percent-encoded */
 
 static const struct route {
 	const char *folder; /* "/v1/<folder>/<name>[/<leaf>]" */
@@ -73,6 +76,34 @@ bytes_hex(struct sq_bytes b, uint64_t *out)
 	return true;
 }
 
+static bool
+bytes_number(struct sq_bytes b, uint64_t *out)
+{
+	*out = 0;
+	if (b.len == 0 || b.len > NUMBER_DIGITS)
+		return false;
+	for (size_t i = 0; i < b.len; i++) {
+		if (b.p[i] < '0' || b.p[i] > '9')
+			return false;
+		*out = *out * 10 + (b.p[i] - '0');
+	}
+	return true;
+}
+
+/* "SECONDS&epoch=NUMBER" */
+static bool
+route_wait(struct sq_bytes query, struct sq_route *out)
+{
+	bool more;
+	uint64_t wait_s;
+
+	if (!bytes_number(bytes_until(&query, '&', &more), &wait_s) || wait_s > WAIT_MAX_S ||
+	    !bytes_skip(&query, "epoch=") || !bytes_number(query, &out->epoch))
+		return false;
+	out->wait_s = (unsigned)wait_s;
+	return true;
+}
+
 /* The row of a path, or NULL. */
 static const struct route *
 route_row(struct sq_bytes folder, struct sq_bytes leaf, bool has_leaf)
@@ -118,6 +149,13 @@ sq_route_find(struct sq_bytes method, struct sq_bytes target, struct sq_route *o
 	out->key = name;
 	if (r->kind == SQ_ROUTE_DELIVERIES && !bytes_hex(name, &out->link))
 		return route_refuse(out, 400, "the link id is not 16 hex digits");
+	if (r->kind == SQ_ROUTE_DELIVERIES && bytes_skip(&target, "space=")) {
+		out->has_space = true;
+		if (bytes_until(&target, '&', &more).len > SPACE_MAX)
+			return route_refuse(out, 400, "the space is too long");
+		if (bytes_skip(&target, "wait=") && !route_wait(target, out))
+			return route_refuse(out, 400, "not ?wait=SECONDS&epoch=NUMBER, up to 30 s");
+	}
 	if (r->epoch && !(bytes_skip(&target, "epoch=") && bytes_hex(target, &out->epoch)))
 		return route_refuse(out, 400, "the epoch is not 16 hex digits");
 	return 0;
