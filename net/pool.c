@@ -1,4 +1,4 @@
-/* The pool: seats, members and their machines; see net/pool.h.
+/* The pool's life; see net/pool.h and net/pool_priv.h.
  *
  *   seat    one of brokers_max; holds the claim on one broker
  *   member  one of links_per_broker of a seat: a reconnect machine, its timer,
@@ -9,7 +9,7 @@
  * makes requests; the pool's (priority -1), which writes each link once.  A link that has ended is
  * freed by a timer of zero, so that nothing is freed inside a callback, and the next turn flushes
  * requests that the owner makes then. */
-#include "net/pool.h"
+#include "net/pool_priv.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -19,10 +19,8 @@
 #include "core/clock.h"
 #include "core/log.h"
 #include "core/tls.h"
-#include "proto/reconnect/reconnect.h"
-#include "net/peers.h"
+#include "net/allowed.h"
 #include "net/trust.h"
-#include "net/trust_fetch.h"
 #include "net/conn/wire.h"
 #include "net/conn/pair.h"
 #include "net/conn/bearer.h"
@@ -30,122 +28,7 @@
 
 #define POOL_UPKEEP_S 30. /* names of a pool with empty seats, and the token */
 
-enum { POOL_PRIORITY = -1 };
-
-struct seat {
-	struct sq_peer *peer; /* claimed, or NULL */
-	bool filled;          /* it has its members */
-};
-
-struct member {
-	struct sq_list node;
-	struct sq_pool *pool;
-	struct seat *seat;
-	unsigned index; /* within the seat, from 1 */
-	struct sq_reconnect *machine;
-	struct ev_timer timer;    /* the machine's deadline */
-	struct sq_uplink *uplink; /* NULL between dials */
-	struct sq_peer *peer;     /* of the uplink, with a reference */
-	bool waiting;             /* for a name */
-	bool waited;              /* in vain, the last time */
-	bool up, draining;
-	uint64_t up_ms, heard_ms;
-};
-
-struct sq_pool {
-	struct sq_pool_cfg cfg;
-	struct sq_pool_events events;
-	void *owner;
-	struct ev_loop *loop;
-	struct sq_uplink_env env;
-	struct sq_trust *trust; /* NULL: in the clear */
-	struct sq_trust_fetch fetch;
-	struct sq_pair *pair; /* NULL: none is shown */
-	struct sq_reconnect_cfg machine;
-	struct sq_peers *peers;
-	struct sq_list members;
-	struct seat *seats;
-	struct ev_prepare flush;
-	struct ev_timer reap, upkeep;
-	uint64_t lot; /* state of sq_pool_pick()'s generator */
-};
-
-static void member_new(struct sq_pool *, struct seat *, unsigned index, uint64_t floor_ms);
-static void member_act(struct member *, enum sq_reconnect_action);
-
-static void
-member_arm(struct member *m)
-{
-	uint64_t now = sq_clock_ms(), at = sq_reconnect_deadline(m->machine);
-
-	ev_timer_stop(m->pool->loop, &m->timer);
-	if (at == UINT64_MAX)
-		return;
-	ev_timer_set(&m->timer, at > now ? (double)(at - now) / 1e3 + 1e-3 : 0., 0.);
-	ev_timer_start(m->pool->loop, &m->timer);
-}
-
-static void
-member_free(struct member *m)
-{
-	sq_list_remove(&m->node);
-	ev_timer_stop(m->pool->loop, &m->timer);
-	sq_uplink_free(&m->uplink);
-	if (m->peer != NULL)
-		sq_peer_unref(m->peer);
-	sq_reconnect_free(&m->machine);
-	free(m);
-}
-
-/* Writes down a dial that failed or a link that was lost. */
-static void
-member_log_end(struct member *m, const char *why, bool wanted)
-{
-	const char *name = sq_uplink_name(m->uplink);
-
-	if (m->up) {
-		sq_peer_down(m->peer, why, !wanted);
-		if (wanted)
-			SQ_INFO(name, "link closed: %s", why);
-		else
-			SQ_WARN(name, "link lost: %s", why);
-	} else if (sq_peer_failed(m->peer, why)) {
-		SQ_WARN(name, "dial failed: %s", why);
-	} else {
-		SQ_DEBUG(name, "dial failed again: %s", why);
-	}
-}
-
-/* The member's link has ended: answers its requests, tells the owner, and goes on
- * with the machine. */
-static void
-member_down(struct member *m)
-{
-	struct sq_pool *p = m->pool;
-	const struct sq_net_counts *counts = p->cfg.counts;
-	unsigned retry_after_ms;
-
-	if (sq_uplink_refused(m->uplink, &retry_after_ms) != 0 && retry_after_ms != 0)
-		sq_reconnect_retry_after(m->machine, retry_after_ms);
-	(void)sq_reconnect_step(m->machine, SQ_RECONNECT_DOWN, sq_clock_ms());
-	member_log_end(m, sq_uplink_ended(m->uplink), sq_uplink_ended_well(m->uplink));
-	sq_uplink_finish(m->uplink);
-	if (m->up) {
-		m->up = false;
-		sq_net_count(counts, SQ_NET_LINKS, -1);
-		sq_net_count(counts, SQ_NET_LINKS_LOST, 1);
-		p->events.down(p->owner, m->uplink);
-		sq_uplink_finish(m->uplink); /* requests that were sent meanwhile */
-	}
-	if (m->draining) {
-		member_free(m);
-		return;
-	}
-	sq_uplink_free(&m->uplink);
-	sq_peer_unref(m->peer);
-	m->peer = NULL;
-	member_arm(m);
-}
+enum { POOL_PRIORITY = -1, FORGET_MS = 300000 };
 
 static void
 pool_on_reap(EV_P_ struct ev_timer *w, int revents)
@@ -154,86 +37,12 @@ pool_on_reap(EV_P_ struct ev_timer *w, int revents)
 
 	(void)EV_A, (void)revents;
 	ev_timer_stop(p->loop, w);
-	SQ_LIST_FOR_EACH_SAFE(m, &p->members, struct member, node)
+	SQ_LIST_FOR_EACH_SAFE(m, &p->members, struct sq_member, node)
 		if (m->uplink != NULL && sq_uplink_ended(m->uplink) != NULL)
-			member_down(m);
-}
-
-static void
-member_on_ended(void *owner)
-{
-	struct member *m = owner;
-
-	ev_timer_start(m->pool->loop, &m->pool->reap);
-}
-
-static void
-member_on_up(void *owner)
-{
-	struct member *m = owner;
-	struct sq_pool *p = m->pool;
-
-	m->up = true;
-	m->waited = false;
-	m->up_ms = m->heard_ms = sq_clock_ms();
-	(void)sq_reconnect_step(m->machine, SQ_RECONNECT_UP, m->up_ms);
-	member_arm(m);
-	sq_peer_up(m->peer);
-	sq_net_count(p->cfg.counts, SQ_NET_LINKS, 1);
-	SQ_INFO(sq_uplink_name(m->uplink), "link up");
-	p->events.up(p->owner, m->uplink);
-}
-
-/* The broker asked to move. */
-static void
-member_on_draining(void *owner)
-{
-	struct member *m = owner;
-	uint64_t now = sq_clock_ms();
-
-	sq_peer_drains(m->peer, now - m->up_ms);
-	member_act(m, sq_reconnect_step(m->machine, SQ_RECONNECT_GOAWAY, now));
-}
-
-static void
-member_on_trust(void *owner, uint64_t digest)
-{
-	struct member *m = owner;
-
-	if (m->pool->trust != NULL)
-		sq_trust_fetch_told(&m->pool->fetch, m->uplink, digest);
-}
-
-static const struct sq_uplink_events member_events = {
-    .up = member_on_up,
-    .draining = member_on_draining,
-    .trust = member_on_trust,
-    .ended = member_on_ended,
-};
-
-/* Whether another link of the seat is up on the seat's broker, and stays. */
-static bool
-seat_shared(const struct member *m)
-{
-	SQ_LIST_FOR_EACH(it, &m->pool->members, struct member, node)
-		if (it != m && it->seat == m->seat && it->up && !it->draining &&
-		    it->peer == m->seat->peer)
-			return true;
-	return false;
-}
-
-/* Moves the seat to a better broker if there is one and nothing holds it here. */
-static struct sq_peer *
-seat_place(struct member *m)
-{
-	struct sq_peers *ps = m->pool->peers;
-	struct seat *seat = m->seat;
-
-	if (seat->peer == NULL)
-		seat->peer = sq_peers_claim(ps, NULL);
-	else if (sq_peers_better(ps, seat->peer) && (seat->peer->drains > 0 || !seat_shared(m)))
-		seat->peer = sq_peers_claim(ps, seat->peer);
-	return seat->peer;
+			sq_member_down(m);
+	if (p->scout != NULL && p->scout->uplink != NULL &&
+	    sq_uplink_ended(p->scout->uplink) != NULL)
+		sq_scout_down(p->scout);
 }
 
 static bool
@@ -242,172 +51,13 @@ pool_named(const char *s)
 	return s != NULL && *s != '\0';
 }
 
-static void
-pool_refresh_token(struct sq_pool *p)
-{
-	struct sq_buf err = {0};
-
-	if (sq_bearer_refresh(p->env.token, &err) != 0)
-		SQ_WARN("pool", "%.*s", (int)sq_buf_len(&err), (const char *)sq_buf_data(&err));
-	sq_buf_fini(&err);
-}
-
-/* Before each dial: files that hold the token, authorities or the own certificate may be new. */
-static void
-pool_refresh(struct sq_pool *p)
-{
-	pool_refresh_token(p);
-	if (p->trust != NULL)
-		sq_trust_refresh(p->trust);
-	if (p->pair != NULL)
-		sq_pair_refresh(p->pair);
-}
-
-static void
-member_connect(struct member *m, struct sq_peer *peer)
-{
-	struct sq_pool *p = m->pool;
-	const char *server = p->cfg.server_name;
-	char name[SQ_ADDR_TEXT + 16];
-	struct sq_uplink_to to = {
-	    .addr = &peer->addr,
-	    .authority = peer->authority,
-	    .name = name,
-	    .server = pool_named(server) ? server : peer->host,
-	};
-
-	pool_refresh(p);
-	to.tls = p->trust != NULL ? sq_trust_context(p->trust) : NULL;
-	to.pair = p->pair;
-	(void)snprintf(name, sizeof name, "%s#%u", peer->text, m->index);
-	sq_net_count(p->cfg.counts, SQ_NET_DIALS, 1);
-	sq_peer_ref(peer);
-	m->peer = peer;
-	m->uplink = sq_uplink_new(&p->env, &to, &member_events, m);
-}
-
-/* Dials, or waits for a name if all that is known has failed of late. */
-static void
-member_dial(struct member *m)
-{
-	struct sq_pool *p = m->pool;
-	struct sq_peer *peer;
-
-	assert(m->uplink == NULL);
-	sq_peers_refresh(p->peers);
-	peer = seat_place(m);
-	m->waiting = sq_peers_busy(p->peers) &&
-	    (peer == NULL || (!m->waited && (peer->failures > 0 || peer->drains > 0)));
-	if (m->waiting)
-		return;
-	if (peer != NULL)
-		member_connect(m, peer);
-	else
-		(void)sq_reconnect_step(m->machine, SQ_RECONNECT_DOWN, sq_clock_ms());
-	member_arm(m);
-}
-
-/* No new attach: the owner moves its sessions, and a new member dials.  If that
- * is bound for a broker that sends everybody away, it takes its time. */
-static void
-member_drain(struct member *m)
-{
-	struct sq_pool *p = m->pool;
-	struct sq_peer *peer;
-	uint64_t floor_ms = 0;
-
-	m->draining = true;
-	sq_uplink_drain(m->uplink);
-	peer = seat_place(m);
-	if (peer != NULL && peer->drains > 0 && peer == m->peer) {
-		floor_ms = p->cfg.backoff_min_ms;
-		for (unsigned i = 1; i < peer->drains && floor_ms < p->cfg.backoff_max_ms; i++)
-			floor_ms *= 2;
-		if (floor_ms > p->cfg.backoff_max_ms)
-			floor_ms = p->cfg.backoff_max_ms;
-	}
-	SQ_INFO(sq_uplink_name(m->uplink), "link draining");
-	member_new(p, m->seat, m->index, floor_ms);
-	p->events.draining(p->owner, m->uplink);
-}
-
-static void
-member_drop(struct member *m)
-{
-	const char *why = m->draining ? "it did not drain in time, or went silent"
-	    : m->up                   ? "silent"
-				      : "no answer in time";
-
-	m->waited = m->waiting;
-	m->waiting = false;
-	if (m->uplink != NULL)
-		sq_uplink_end(m->uplink, why);
-}
-
-static void
-member_act(struct member *m, enum sq_reconnect_action action)
-{
-	switch (action) {
-	case SQ_RECONNECT_WAIT:
-		break;
-	case SQ_RECONNECT_DIAL:
-		member_dial(m);
-		break;
-	case SQ_RECONNECT_PROBE:
-		sq_uplink_ping(m->uplink);
-		break;
-	case SQ_RECONNECT_DRAIN:
-		member_drain(m);
-		break;
-	case SQ_RECONNECT_DROP:
-		member_drop(m);
-		break;
-	}
-	member_arm(m);
-}
-
-static void
-member_on_timer(EV_P_ struct ev_timer *w, int revents)
-{
-	struct member *m = SQ_CONTAINER_OF(w, struct member, timer);
-	uint64_t heard;
-
-	(void)EV_A, (void)revents;
-	if (m->uplink != NULL && sq_uplink_ended(m->uplink) != NULL) {
-		member_down(m); /* before the machine goes on to the next dial */
-		return;
-	}
-	heard = m->uplink != NULL ? sq_uplink_heard_ms(m->uplink) : 0;
-	if (heard > m->heard_ms) {
-		m->heard_ms = heard;
-		(void)sq_reconnect_step(m->machine, SQ_RECONNECT_HEARD, heard);
-	}
-	member_act(m, sq_reconnect_step(m->machine, SQ_RECONNECT_TICK, sq_clock_ms()));
-}
-
-static void
-member_new(struct sq_pool *p, struct seat *seat, unsigned index, uint64_t floor_ms)
-{
-	struct member *m = sq_xcalloc(1, sizeof *m);
-
-	m->pool = p;
-	m->seat = seat;
-	m->index = index;
-	m->machine = sq_reconnect_new(&p->machine, sq_random_u64(), sq_clock_ms());
-	if (floor_ms > 0)
-		sq_reconnect_retry_after(m->machine, floor_ms);
-	ev_timer_init(&m->timer, member_on_timer, 0., 0.);
-	sq_list_push_back(&p->members, &m->node);
-	member_arm(m);
-}
-
 /* Gives members to each seat for which there is a broker, and always to the
  * first, which keeps asking for names. */
 static void
 pool_fill(struct sq_pool *p)
 {
 	for (unsigned i = 0; i < p->cfg.brokers_max; i++) {
-		struct seat *seat = &p->seats[i];
+		struct sq_seat *seat = &p->seats[i];
 
 		if (seat->filled)
 			continue;
@@ -417,7 +67,7 @@ pool_fill(struct sq_pool *p)
 			continue;
 		seat->filled = true;
 		for (unsigned k = 1; k <= p->cfg.links_per_broker; k++)
-			member_new(p, seat, k, 0);
+			sq_member_new(p, seat, k, 0);
 	}
 }
 
@@ -426,10 +76,17 @@ pool_on_names(void *owner)
 {
 	struct sq_pool *p = owner;
 
-	SQ_LIST_FOR_EACH(m, &p->members, struct member, node)
-		if (m->waiting)
-			member_dial(m);
+	sq_member_on_names(p);
 	pool_fill(p);
+}
+
+static void
+pool_on_named(void *owner)
+{
+	struct sq_pool *p = owner;
+
+	sq_member_on_names(p);
+	sq_scout_aim(p);
 }
 
 static void
@@ -438,7 +95,7 @@ pool_on_upkeep(EV_P_ struct ev_timer *w, int revents)
 	struct sq_pool *p = SQ_CONTAINER_OF(w, struct sq_pool, upkeep);
 
 	(void)EV_A, (void)revents;
-	pool_refresh_token(p);
+	sq_member_refresh_token(p);
 	for (unsigned i = 0; i < p->cfg.brokers_max; i++)
 		if (!p->seats[i].filled) {
 			sq_peers_refresh(p->peers);
@@ -452,9 +109,11 @@ pool_on_flush(EV_P_ struct ev_prepare *w, int revents)
 	struct sq_pool *p = SQ_CONTAINER_OF(w, struct sq_pool, flush);
 
 	(void)EV_A, (void)revents;
-	SQ_LIST_FOR_EACH(m, &p->members, struct member, node)
+	SQ_LIST_FOR_EACH(m, &p->members, struct sq_member, node)
 		if (m->uplink != NULL)
 			sq_uplink_flush(m->uplink);
+	if (p->scout != NULL && p->scout->uplink != NULL)
+		sq_uplink_flush(p->scout->uplink);
 }
 
 static uint32_t
@@ -509,6 +168,7 @@ sq_pool_new(struct ev_loop *loop, const struct sq_pool_cfg *cfg,
 
 	p->cfg = *cfg;
 	p->cfg.brokers_max = cfg->brokers_max > 0 ? cfg->brokers_max : 1;
+	p->cfg.forget_ms = cfg->forget_ms > 0 ? cfg->forget_ms : FORGET_MS;
 	p->cfg.links_per_broker = cfg->links_per_broker > 0 ? cfg->links_per_broker : 1;
 	p->events = *events;
 	p->owner = owner;
@@ -524,9 +184,14 @@ sq_pool_new(struct ev_loop *loop, const struct sq_pool_cfg *cfg,
 	    .frames = events->frames,
 	    .owner = owner,
 	};
+	p->user = &sq_scout_user;
+	p->where = (struct sq_whereabouts){.allowed = cfg->allowed, .brokers = cfg->brokers};
+	p->owner_at = sq_named_new(loop, pool_on_named, p);
+	p->standby_at = sq_named_new(loop, pool_on_named, p);
 	p->env.io = sq_wire_io_new();
 	p->env.h2 = sq_h2_env_new();
-	if ((p->peers = sq_peers_new(loop, cfg->brokers, pool_on_names, p, err)) == NULL ||
+	if ((cfg->allowed != NULL && sq_allowed_check(cfg->allowed, err) != 0) ||
+	    (p->peers = sq_peers_new(loop, cfg->brokers, pool_on_names, p, err)) == NULL ||
 	    (p->env.token = sq_bearer_open(cfg->token_file, err)) == NULL ||
 	    (cfg->tls && (p->trust = pool_trust(cfg, err)) == NULL) ||
 	    (cfg->tls && pool_named(cfg->cert_file) &&
@@ -550,15 +215,19 @@ sq_pool_free(struct sq_pool **pp)
 	*pp = NULL;
 	if (p == NULL)
 		return;
-	SQ_LIST_FOR_EACH_SAFE(m, &p->members, struct member, node) {
+	SQ_LIST_FOR_EACH_SAFE(m, &p->members, struct sq_member, node) {
 		if (m->up)
 			sq_net_count(p->cfg.counts, SQ_NET_LINKS, -1);
-		member_free(m);
+		sq_member_free(m);
 	}
+	if (p->scout != NULL)
+		sq_member_free(p->scout);
 	ev_prepare_stop(p->loop, &p->flush);
 	ev_timer_stop(p->loop, &p->reap);
 	ev_timer_stop(p->loop, &p->upkeep);
 	sq_peers_free(&p->peers);
+	sq_named_free(&p->owner_at);
+	sq_named_free(&p->standby_at);
 	sq_bearer_free(&p->env.token);
 	sq_trust_free(&p->trust);
 	sq_pair_free(&p->pair);
@@ -581,7 +250,7 @@ pool_lot(struct sq_pool *p, uint64_t bound)
 static struct sq_uplink *
 pool_usable(struct sq_pool *p, uint64_t i)
 {
-	SQ_LIST_FOR_EACH(m, &p->members, struct member, node)
+	SQ_LIST_FOR_EACH(m, &p->members, struct sq_member, node)
 		if (m->uplink != NULL && sq_uplink_usable(m->uplink) && i-- == 0)
 			return m->uplink;
 	return NULL;
@@ -630,7 +299,7 @@ sq_pool_ready(struct sq_pool *p, struct sq_buf *why)
 	unsigned n = 0, up = 0;
 	bool open = false;
 
-	SQ_LIST_FOR_EACH(m, &p->members, struct member, node) {
+	SQ_LIST_FOR_EACH(m, &p->members, struct sq_member, node) {
 		open = open || m->up;
 		n += !m->draining;
 		up += m->up && !m->draining;

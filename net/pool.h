@@ -4,6 +4,7 @@
  *
  *   pool ─┬─▶ peers ─▶ resolver            addresses of the configured names
  *         ├─▶ seat ─▶ peer                 brokers_max of them; each claims one broker
+ *         ├─▶ scout ─▶ uplink              to the standby, where several share the state
  *         ├─▶ member ─┬─▶ reconnect        links_per_broker for each seat
  *         │           └─▶ uplink ─▶ h2 ─▶ wire     h2/uplink.h, h2/h2.h, conn/wire.h
  *         └─▶ trust, pair, bearer          the pool's authorities, and its credentials
@@ -47,11 +48,14 @@ struct sq_pool_events {
 /* Everything that it points to outlives the pool. */
 struct sq_pool_cfg {
 	const struct sq_strings *brokers; /* host:port, [v6]:port */
-	unsigned links_per_broker;        /* 1 or 2 */
-	unsigned brokers_max;             /* brokers in use at a time */
-	bool tls;                         /* false: clear text with prior knowledge */
-	const char *ca_file;              /* authorities: this file, or ... */
-	const char *ca;                   /* ... this text (PEM); neither: the system's */
+	const struct sq_strings
+	    *allowed;              /* where brokers may lead to (net/allowed.h); NULL: none */
+	const char *space;         /* whose sessions come over it; NULL: of several */
+	unsigned links_per_broker; /* 1 or 2 */
+	unsigned brokers_max;      /* brokers in use at a time */
+	bool tls;                  /* false: clear text with prior knowledge */
+	const char *ca_file;       /* authorities: this file, or ... */
+	const char *ca;            /* ... this text (PEM); neither: the system's */
 	const char *cert_file, *key_file; /* own certificate, with 'tls'; NULL or empty: none */
 	const char *state_dir;            /* keeps the bundle that brokers send; NULL: nowhere */
 	const char *server_name;          /* NULL: the host's name */
@@ -59,7 +63,9 @@ struct sq_pool_cfg {
 	uint64_t backoff_min_ms, backoff_max_ms, dial_timeout_ms;
 	uint64_t silence_ms; /* time without a frame after which a link counts as dead */
 	uint64_t max_age_ms; /* 0: no limit */
-	uint32_t max_frame;  /* bytes of a deliver frame */
+	uint64_t
+	    forget_ms; /* without a link for so long, the owner's epoch is forgotten; 0: 5 minutes */
+	uint32_t max_frame; /* bytes of a deliver frame */
 	const struct sq_net_counts *counts;
 };
 

@@ -5,10 +5,20 @@
 #ifndef SQ_NET_H2_ANSWER_H
 #define SQ_NET_H2_ANSWER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "proto/link/answer.h"
+
+enum { SQ_WHERE_ADDRESS = 256 }; /* bytes of an address, with a NUL */
+
+/* What a broker says of those that share its store (docs/link.md, "Several brokers"). */
+struct sq_where {
+	bool has_epoch, has_store, shared; /* shared: it has said both */
+	uint64_t epoch, store;
+	char owner[SQ_WHERE_ADDRESS], standby[SQ_WHERE_ADDRESS]; /* HOST:PORT; "": not said */
+};
 
 struct sq_answer {
 	unsigned status;           /* HTTP; 0: the link or the stream was lost before an answer */
@@ -18,6 +28,7 @@ struct sq_answer {
 	enum sq_denied denied;     /* with 403; NONE: the broker gave no reason */
 	enum sq_full full;         /* with 429; of a link, with 503 */
 	unsigned version;          /* of the link: the layout of the body */
+	struct sq_where *told;     /* of the deliveries; NULL: nobody wants it */
 	const unsigned char *body; /* valid during the callback */
 	size_t len;
 };

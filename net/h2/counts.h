@@ -13,6 +13,8 @@ enum sq_net_count {
 	SQ_NET_REFUSED_CREDENTIAL, /* links that brokers refused: 401 or 403, ... */
 	SQ_NET_REFUSED_BUSY,       /* ... 503, ... */
 	SQ_NET_REFUSED_OTHER,      /* ... another status */
+	SQ_NET_REDIRECTS,          /* answers that said which broker owns, and were followed, ... */
+	SQ_NET_REDIRECTS_IGNORED,  /* ... or not */
 	SQ_NET_DIALS,              /* connections dialled */
 	SQ_NET_REQUESTS,           /* requests sent */
 	SQ_NET_FRAMES_SKIPPED,     /* frames of an unknown type */

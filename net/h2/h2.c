@@ -16,7 +16,8 @@ enum {
 	H2_ANSWER_MAX = 4 * 1024 * 1024, /* bytes of an answer: an Attached with 65535 ids */
 	H2_STREAM_WINDOW = 4 * 1024 * 1024,
 	H2_CONN_WINDOW = 16 * 1024 * 1024,
-	H2_BODY_KEEP = 256, /* bytes of answer buffer that an unused stream keeps */
+	H2_MISDIRECTED = 421, /* docs/link.md, "Several brokers" */
+	H2_BODY_KEEP = 256,   /* bytes of answer buffer that an unused stream keeps */
 };
 
 /* A header whose parts outlive the frame, so that nghttp2 need not copy them.  A
@@ -52,6 +53,7 @@ struct sq_h2 {
 	int32_t deliveries_id; /* -1: not asked for yet */
 	struct sq_block *deliveries_auth;
 	struct sq_answer opened; /* of the deliveries */
+	struct sq_where place;   /* of its header */
 	bool told;               /* the owner, of 'opened' */
 	char complaint[160];
 };
@@ -286,6 +288,10 @@ h2_on_end(struct sq_h2 *h, int32_t id)
 
 	if (s == NULL)
 		return;
+	if (s->answer.status == H2_MISDIRECTED) { /* answered with 0, as the link is lost */
+		h->events->lost(h->owner, "the broker owns the state no more");
+		return;
+	}
 	if (s->sent < s->total)
 		(void)nghttp2_submit_rst_stream(h->session, NGHTTP2_FLAG_NONE, id, NGHTTP2_CANCEL);
 	h2_stream_answer(h, s, true);
@@ -389,7 +395,7 @@ sq_h2_new(const struct sq_h2_cfg *cfg, const struct sq_h2_events *events, void *
 	h->events = events;
 	h->owner = owner;
 	h->deliveries_id = -1;
-	h->opened.version = SQ_LINK_VERSION_MIN;
+	h->opened = (struct sq_answer){.version = SQ_LINK_VERSION_MIN, .told = &h->place};
 	sq_list_init(&h->live);
 	sq_list_init(&h->spare);
 	if (h2_settings(h) != 0)
@@ -414,6 +420,19 @@ sq_h2_free(struct sq_h2 **hp)
 	}
 	sq_bearer_release(&h->deliveries_auth);
 	free(h);
+}
+
+void
+sq_h2_ask(struct sq_h2 *h)
+{
+	assert(h->told && h->opened.status != 200);
+	if (h->stopped)
+		return;
+	h->told = false;
+	h->place = (struct sq_where){0};
+	h->opened = (struct sq_answer){.version = SQ_LINK_VERSION_MIN, .told = &h->place};
+	if (h2_ask_deliveries(h) != 0)
+		h->events->lost(h->owner, "no further request can be sent");
 }
 
 void

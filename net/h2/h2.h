@@ -70,6 +70,9 @@ void sq_h2_write(struct sq_h2 *);
 int sq_h2_submit(struct sq_h2 *, struct sq_request *) SQ_MUST_CHECK;
 void sq_h2_ping(struct sq_h2 *);
 
+/* Sends the deliveries request again, which was refused; opened() comes again. */
+void sq_h2_ask(struct sq_h2 *);
+
 /* Requests in flight. */
 unsigned sq_h2_flying(const struct sq_h2 *);
 /* Whether nothing is left to read or to write. */

@@ -12,6 +12,7 @@
 #include "core/fault.h"
 #include "core/log.h"
 #include "core/mem.h"
+#include "core/percent.h"
 #include "net/conn/wire.h"
 #include "net/conn/resolve.h"
 #include "net/h2/deliveries.h"
@@ -23,7 +24,22 @@ enum uplink_state {
 	UPLINK_ENDED,
 };
 
+/* What the broker has said of the link, and of other brokers. */
+struct uplink_said {
+	struct sq_where told;
+	char moves_to[SQ_WHERE_ADDRESS];
+	unsigned refused, retry_after_ms;
+	bool waits; /* a scout that was refused, and may ask again */
+};
+
+/* Of the deliveries request. */
+struct uplink_path {
+	char *text;
+	size_t len; /* without what a scout adds */
+};
+
 struct sq_uplink {
+	bool scout;
 	const struct sq_uplink_env *env;
 	const struct sq_uplink_events *events;
 	void *owner;
@@ -33,10 +49,10 @@ struct sq_uplink {
 	struct sq_wire *wire;
 	bool secure;
 	struct sq_h2 *h2; /* from the time that the connection is open */
-	char path[48];    /* of the deliveries request */
+	struct uplink_path path;
 	struct sq_deliveries deliveries;
 	unsigned version; /* by the head of the deliveries response */
-	unsigned refused, retry_after_ms;
+	struct uplink_said said;
 	enum uplink_state state;
 	bool draining;
 	bool closing; /* no new request may go: GOAWAY, or ids used up */
@@ -211,11 +227,24 @@ sq_uplink_ping(struct sq_uplink *l)
 
 /* --- events of h2 --- */
 
+static_assert((int)SQ_WHERE_ADDRESS > (int)SQ_ADDRESS_MAX, "each address of a frame fits");
+
+/* One with a NUL in it is none. */
+static void
+uplink_address(char out[SQ_WHERE_ADDRESS], struct sq_bytes address)
+{
+	bool good = address.len > 0 && memchr(address.p, '\0', address.len) == NULL;
+
+	(void)snprintf(
+	    out, SQ_WHERE_ADDRESS, "%.*s", good ? (int)address.len : 0, (const char *)address.p);
+}
+
 static int
 uplink_on_frame(void *arg, const struct sq_frame *f, struct sq_block *block)
 {
 	struct sq_uplink *l = arg;
 	const struct sq_uplink_frames *to = &l->env->frames;
+	char standby[SQ_WHERE_ADDRESS];
 
 	switch (f->type) {
 	case SQ_FRAME_DELIVER:
@@ -231,7 +260,12 @@ uplink_on_frame(void *arg, const struct sq_frame *f, struct sq_block *block)
 		to->kept(l->env->owner, l, f);
 		break;
 	case SQ_FRAME_DRAINING:
+		uplink_address(l->said.moves_to, f->address);
 		uplink_asked_to_move(l, false);
+		break;
+	case SQ_FRAME_STANDBY:
+		uplink_address(standby, f->address);
+		l->events->standby(l->owner, standby);
 		break;
 	case SQ_FRAME_TRUST:
 		l->events->trust(l->owner, f->digest);
@@ -271,8 +305,13 @@ uplink_on_refused(struct sq_uplink *l, const struct sq_answer *a)
 	};
 	bool unknown = a->status == 401 || a->status == 403;
 
-	l->refused = a->status;
-	l->retry_after_ms = a->retry_after_ms;
+	l->said.refused = a->status;
+	l->said.retry_after_ms = a->retry_after_ms;
+	if (l->scout && (a->status == 421 || a->status == 503)) {
+		l->said.waits = true;
+		l->events->refused(l->owner);
+		return;
+	}
 	sq_net_count(l->env->counts,
 	    unknown                ? SQ_NET_REFUSED_CREDENTIAL
 		: a->status == 503 ? SQ_NET_REFUSED_BUSY
@@ -292,6 +331,7 @@ uplink_on_opened(void *owner, const struct sq_answer *a)
 
 	assert(l->state == UPLINK_OPENING);
 	l->version = a->version;
+	l->said.told = *a->told;
 	if (a->status != 200) {
 		uplink_on_refused(l, a);
 		return;
@@ -310,6 +350,8 @@ uplink_on_end_of_deliveries(void *owner, const char *error)
 {
 	struct sq_uplink *l = owner;
 
+	if (l->said.waits)
+		return;
 	uplink_lose(l, "the deliveries ended%s%s%s",
 	    sq_deliveries_partial(&l->deliveries) ? " inside a frame" : "",
 	    error != NULL ? ": " : "", error != NULL ? error : "");
@@ -363,7 +405,7 @@ uplink_on_open(void *owner)
 	    .token = l->env->token,
 	    .name = l->name,
 	    .authority = l->authority,
-	    .deliveries = l->path,
+	    .deliveries = l->path.text,
 	    .secure = l->secure,
 	};
 
@@ -414,6 +456,35 @@ static const struct sq_wire_events uplink_wire_events = {
 
 /* --- life --- */
 
+enum { WAIT_ROOM = 48 }; /* bytes of what a scout's path ends with */
+
+static_assert(SQ_UPLINK_WAIT_MS % 1000 == 0, "it is said in seconds");
+
+static char *
+uplink_path(uint64_t id, const char *space)
+{
+	struct sq_buf path = {0};
+	char *text;
+
+	sq_buf_printf(&path, "/v1/links/%016" PRIx64 "/deliveries?space=", id);
+	if (space != NULL)
+		sq_percent_put(&path, space);
+	sq_buf_u8(&path, '\0');
+	text = sq_xcalloc(1, sq_buf_len(&path) + WAIT_ROOM);
+	memcpy(text, sq_buf_data(&path), sq_buf_len(&path));
+	sq_buf_fini(&path);
+	return text;
+}
+
+/* Has a scout's request wait for an owner of later. */
+static void
+uplink_wait(struct sq_uplink *l, uint64_t epoch)
+{
+	char *end = l->path.text + l->path.len;
+
+	(void)snprintf(end, WAIT_ROOM, "&wait=%d&epoch=%" PRIu64, SQ_UPLINK_WAIT_MS / 1000, epoch);
+}
+
 struct sq_uplink *
 sq_uplink_new(const struct sq_uplink_env *env, const struct sq_uplink_to *to,
     const struct sq_uplink_events *events, void *owner)
@@ -438,7 +509,11 @@ sq_uplink_new(const struct sq_uplink_env *env, const struct sq_uplink_to *to,
 	l->version = SQ_LINK_VERSION_MIN;
 	sq_list_init(&l->queue);
 	(void)snprintf(l->name, sizeof l->name, "%s", to->name);
-	(void)snprintf(l->path, sizeof l->path, "/v1/links/%016" PRIx64 "/deliveries", l->id);
+	l->path.text = uplink_path(l->id, to->space);
+	l->path.len = strlen(l->path.text);
+	l->scout = to->scout;
+	if (l->scout)
+		uplink_wait(l, to->epoch);
 	l->wire = sq_wire_new(&cfg, &uplink_wire_events, l);
 	return l;
 }
@@ -469,7 +544,38 @@ sq_uplink_free(struct sq_uplink **lp)
 	sq_h2_free(&l->h2);
 	sq_wire_free(&l->wire);
 	sq_deliveries_fini(&l->deliveries);
+	free(l->path.text);
 	free(l);
+}
+
+void
+sq_uplink_ask(struct sq_uplink *l, uint64_t epoch)
+{
+	if (l->state != UPLINK_OPENING || !l->said.waits)
+		return;
+	l->said.waits = false;
+	l->said.refused = 0;
+	l->dirty = true;
+	uplink_wait(l, epoch);
+	sq_h2_ask(l->h2);
+}
+
+bool
+sq_uplink_asks(const struct sq_uplink *l)
+{
+	return l->h2 != NULL && l->state == UPLINK_OPENING && !l->said.waits;
+}
+
+const struct sq_where *
+sq_uplink_told(const struct sq_uplink *l)
+{
+	return &l->said.told;
+}
+
+const char *
+sq_uplink_moves_to(const struct sq_uplink *l)
+{
+	return l->said.moves_to;
 }
 
 uint64_t
@@ -531,6 +637,6 @@ sq_uplink_heard_ms(const struct sq_uplink *l)
 unsigned
 sq_uplink_refused(const struct sq_uplink *l, unsigned *retry_after_ms)
 {
-	*retry_after_ms = l->retry_after_ms;
-	return l->refused;
+	*retry_after_ms = l->said.retry_after_ms;
+	return l->said.refused;
 }

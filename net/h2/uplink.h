@@ -87,6 +87,12 @@ struct sq_uplink_events {
 	void (*up)(void *owner);
 	/* The broker asks to move, by a draining frame or GOAWAY; from the loop. */
 	void (*draining)(void *owner);
+	/* The broker does not own the state, or is not ready, says sq_uplink_told(): a scout's
+	 * request is refused; from the loop. */
+	void (*refused)(void *owner);
+	/* The broker that would own the state next is another one, HOST:PORT; "": none; from the
+	 * loop. */
+	void (*standby)(void *owner, const char *address);
 	/* The broker serves the bundle of authorities of 'digest'; from the loop. */
 	void (*trust)(void *owner, uint64_t digest);
 	/* The link has ended, see sq_uplink_ended(); once, from anywhere.  The owner calls
@@ -94,8 +100,13 @@ struct sq_uplink_events {
 	void (*ended)(void *owner);
 };
 
+enum { SQ_UPLINK_WAIT_MS = 20000 /* a scout's question may be open for so long */ };
+
 struct sq_uplink_to {
 	const struct sq_addr *addr;
+	const char *space; /* whose sessions come over it; NULL: of several; used during the call */
+	bool scout; /* it asks again (sq_uplink_ask()) where the broker does not own the state */
+	uint64_t epoch;             /* a scout: of the owner that is known, 0: none */
 	const char *authority;      /* as configured: "broker.sqmqos.svc:7443"; outlives the link */
 	const char *server;         /* name in the broker's certificate; used during the call */
 	const char *name;           /* copied */
@@ -120,6 +131,14 @@ void sq_uplink_drain(struct sq_uplink *);
 /* Sends a PING, so that the kernel notices a dead path. */
 void sq_uplink_ping(struct sq_uplink *);
 
+/* Asks once more for the deliveries, which were refused; 'epoch' as in struct sq_uplink_to. */
+void sq_uplink_ask(struct sq_uplink *, uint64_t epoch);
+/* Whether the connection is there, and the question open. */
+bool sq_uplink_asks(const struct sq_uplink *);
+/* What the broker has said of those that share its store, with its last answer. */
+const struct sq_where *sq_uplink_told(const struct sq_uplink *);
+/* The broker that sessions are to move to, HOST:PORT; "": any. */
+const char *sq_uplink_moves_to(const struct sq_uplink *);
 /* The reason of the end; NULL: it has not ended. */
 const char *sq_uplink_ended(const struct sq_uplink *);
 /* Whether the link ended after a drain. */

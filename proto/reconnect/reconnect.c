@@ -232,6 +232,15 @@ sq_reconnect_retry_after(struct sq_reconnect *r, uint64_t ms)
 		r->wait_ms = floor_ms + reconnect_backoff(r);
 }
 
+void
+sq_reconnect_hurry(struct sq_reconnect *r, uint64_t now_ms)
+{
+	if (r->state != S_BACKOFF)
+		return;
+	r->since_ms = now_ms;
+	r->wait_ms = 0;
+}
+
 struct sq_reconnect *
 sq_reconnect_new(const struct sq_reconnect_cfg *cfg, uint64_t seed, uint64_t now_ms)
 {

@@ -66,6 +66,9 @@ sq_reconnect_step(struct sq_reconnect *, enum sq_reconnect_event ev, uint64_t no
  * runs, or the next one, lasts at least 'ms' plus its jitter. */
 void sq_reconnect_retry_after(struct sq_reconnect *, uint64_t ms);
 
+/* There is reason to dial now: the backoff that runs ends. */
+void sq_reconnect_hurry(struct sq_reconnect *, uint64_t now_ms);
+
 /* When TICK is next due; UINT64_MAX once ended.  HEARD moves it later without
  * notice, so a timer may fire early and ask again. */
 uint64_t sq_reconnect_deadline(const struct sq_reconnect *);

@@ -122,6 +122,10 @@
 	    "Links that brokers refused: 401 or 403, 503, or another status.") \
 	X(LINKS_REFUSED_OTHER, "sqmqos_links_refused_total", "reason=\"other\"", SQ_COUNTER, \
 	    "Links that brokers refused: 401 or 403, 503, or another status.") \
+	X(REDIRECTS, "sqmqos_redirects_total", "result=\"followed\"", SQ_COUNTER, \
+	    "Times that a broker said that another one owns the state.") \
+	X(REDIRECTS_IGNORED, "sqmqos_redirects_total", "result=\"ignored\"", SQ_COUNTER, \
+	    "Times that a broker said that another one owns the state.") \
 	X(REQUESTS, "sqmqos_link_requests_total", NULL, SQ_COUNTER, "Requests sent over links.") \
 	X(FRAMES_SKIPPED, "sqmqos_link_frames_skipped_total", NULL, SQ_COUNTER, \
 	    "Frames of a type that this program does not know.") \

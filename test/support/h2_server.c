@@ -58,7 +58,7 @@ struct h2_server {
 	int listener, wake;
 	uint16_t port;
 	char address[32];
-	char token[1024];
+	char token[1024], query[900]; /* of answers to deliveries requests */
 	struct sq_list conns;
 	struct h2_server_stats stats;
 	uint64_t heartbeat_ms; /* when the next one is due */
@@ -118,13 +118,13 @@ server_answer(struct h2_conn *c, struct h2_stream *st, const char *status, const
 {
 	nghttp2_data_provider body = {.source.ptr = st, .read_callback = server_read_answer};
 	bool none = sq_buf_len(&st->out) == 0 && !st->more;
-	nghttp2_nv nv[6] = {server_nv(":status", status)};
+	nghttp2_nv nv[8] = {server_nv(":status", status)};
 	size_t n = 1;
-	char copy[128] = "", *save = NULL;
+	char copy[900] = "", *save = NULL;
 
 	if (query != NULL)
 		(void)snprintf(copy, sizeof copy, "%s", query);
-	for (char *kv = strtok_r(copy, "&", &save); kv != NULL && n < 6;
+	for (char *kv = strtok_r(copy, "&", &save); kv != NULL && n < 8;
 	     kv = strtok_r(NULL, "&", &save)) {
 		char *eq = strchr(kv, '=');
 
@@ -140,15 +140,15 @@ static void
 server_deliveries(struct h2_conn *c, struct h2_stream *st)
 {
 	const struct h2_server_cfg *cfg = &c->server->cfg;
-	char status[16], query[64] = "";
+	char status[16];
 
 	c->server->stats.dials++;
 	(void)snprintf(status, sizeof status, "%u",
 	    cfg->deliveries_status != 0 ? cfg->deliveries_status : 200);
-	if (cfg->retry_after != NULL)
-		(void)snprintf(query, sizeof query, "retry-after=%s", cfg->retry_after);
+	(void)snprintf(
+	    c->server->stats.last_link, sizeof c->server->stats.last_link, "%s", st->path);
 	st->deliveries = st->more = strcmp(status, "200") == 0;
-	server_answer(c, st, status, query);
+	server_answer(c, st, status, c->server->query);
 }
 
 /* The request is complete. */
@@ -459,6 +459,8 @@ h2_server_start(const struct h2_server_cfg *cfg)
 	(void)signal(SIGPIPE, SIG_IGN); /* OpenSSL writes to sockets that are closed */
 	s->cfg = *cfg;
 	sq_list_init(&s->conns);
+	if (cfg->retry_after != NULL)
+		(void)snprintf(s->query, sizeof s->query, "retry-after=%s", cfg->retry_after);
 	if (cfg->token != NULL)
 		(void)snprintf(s->token, sizeof s->token, "%s", cfg->token);
 	if (cfg->cert != NULL) {
@@ -610,6 +612,15 @@ h2_server_silence(struct h2_server *s)
 {
 	server_lock(s);
 	s->cfg.heartbeat_ms = 0;
+	server_unlock(s);
+}
+
+void
+h2_server_answers(struct h2_server *s, unsigned status, const char *query)
+{
+	server_lock(s);
+	s->cfg.deliveries_status = status;
+	(void)snprintf(s->query, sizeof s->query, "%s", query != NULL ? query : "");
 	server_unlock(s);
 }
 

@@ -44,6 +44,7 @@ struct h2_server_stats {
 	unsigned held_peak;
 	unsigned pings;
 	char last_path[144];
+	char last_link[144]; /* the path of the last deliveries request */
 };
 
 /* Listens on 127.0.0.1. */
@@ -68,6 +69,9 @@ void h2_server_goaway(struct h2_server *);
 void h2_server_cut(struct h2_server *);
 /* No more heartbeats. */
 void h2_server_silence(struct h2_server *);
+/* How deliveries requests are answered from now on: as in /status/N?query above, where 200 never ends;
+ * query NULL: without further headers. */
+void h2_server_answers(struct h2_server *, unsigned status, const char *query);
 void h2_server_expect_token(struct h2_server *, const char *token);
 
 #endif
