@@ -57,6 +57,8 @@ app_pool(struct sq_app *a, struct sq_buf *err)
 	const struct sq_sidecar_cfg *cfg = a->holds->cfg;
 	struct sq_pool_cfg pc = {
 	    .brokers = &cfg->brokers,
+	    .allowed = &cfg->brokers_allowed,
+	    .space = cfg->space,
 	    .links_per_broker = (unsigned)cfg->links_per_broker,
 	    .brokers_max = (unsigned)cfg->brokers_max,
 	    .tls = cfg->tls,

@@ -43,6 +43,10 @@ const struct sq_config_key sq_sidecar_keys[] = {
 	"HTTP/2 connections to each broker."),
     KEY("pool.brokers-max", SQ_CFG_UINT, brokers_max, "2", 1, 16,
 	"To how many of the brokers at a time."),
+    KEY("pool.brokers-allowed", SQ_CFG_LIST, brokers_allowed, NULL, 0, 0,
+	"Hosts to which a broker may send this one: a host, or .domain for all below it. None: "
+	"those "
+	"of brokers, below them, and beside them in .svc or a domain of three labels or more."),
     KEY("pool.backoff-min", SQ_CFG_DURATION, backoff_min_ms, "100ms", 1, 60000,
 	"Longest wait before the first dial again; the wait is drawn at random."),
     KEY("pool.backoff-max", SQ_CFG_DURATION, backoff_max_ms, "5s", 1, 600000,

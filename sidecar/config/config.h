@@ -14,7 +14,7 @@ struct sq_sidecar_cfg {
 	uint64_t listen_port;
 	struct sq_strings listen_addresses;
 	char *listen_unix;
-	struct sq_strings brokers;
+	struct sq_strings brokers, brokers_allowed;
 	uint64_t links_per_broker, brokers_max;
 	uint64_t backoff_min_ms, backoff_max_ms, dial_timeout_ms, silence_ms, max_age_ms;
 	bool tls;

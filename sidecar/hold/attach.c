@@ -208,7 +208,8 @@ attach_refused(struct sq_hold *hold, struct sq_uplink *link, const struct sq_ans
 	default:
 		break;
 	}
-	sq_hold_again(hold, ans->retry_after_ms);
+	/* A link that drains refuses because of its own end, not of what the next one would say. */
+	sq_hold_again(hold, sq_uplink_draining(link) ? 0 : ans->retry_after_ms);
 }
 
 static void

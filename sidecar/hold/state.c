@@ -174,6 +174,7 @@ sq_hold_link_to(struct sq_hold *hold, struct sq_hold_link *hl, uint64_t epoch)
 	assert(hl != NULL && epoch != 0);
 	hold_unattach(hold);
 	hold->at.epoch = epoch;
+	hold->due.pause = 0; /* of another attachment, perhaps at another broker */
 	sq_htab_insert(&hold->holds->by_epoch, &hold->at.epoch_node, sq_hash_u64(epoch));
 	sq_holds_count(hold->holds, SQ_M_ATTACHED, 1);
 	hold->at.link = hl->link;

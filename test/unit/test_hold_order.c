@@ -320,7 +320,7 @@ ask(uint8_t op, const char *filter)
 	sq_buf_append(&b, filter, strlen(filter));
 	if (op == SQ_SUB_SUBSCRIBE)
 		sq_buf_u8(&b, 1);
-	body = (struct sq_bytes){sq_buf_data(&b), sq_buf_len(&b)};
+	body = sq_buf_bytes(&b);
 	if (op == SQ_SUB_SUBSCRIBE)
 		cr_assert_eq(sq_hold_subscribe(hold, ++next_id, 1, body, 0), 0);
 	else
@@ -533,6 +533,43 @@ Test(hold_order, an_answer_of_an_older_attachment_counts_no_more)
 	attach(false, 0, 0);
 	POSTED("S1[0,0]+x"); /* it has no answer */
 	fake_link_down(app->holds->pool, was);
+}
+
+/* An hour that nobody waits: what a broker that ends says of itself is not said of the next one. */
+static const struct sq_answer ending = {.status = 503, .retry_after_ms = 3600000};
+
+Test(hold_order, a_broker_that_ends_delays_no_attach_at_the_next_one)
+{
+	struct sq_uplink *was = up, *ends;
+	struct sq_request *r;
+
+	session(false);
+	/* Both links are one broker's, which ends: the session moves to the other one, too late. */
+	ends = fake_link_up(app->holds->pool);
+	fake_link_drain(app->holds->pool, was);
+	r = put();
+	cr_assert_eq(r->link, ends);
+	fake_link_drain(app->holds->pool, ends);
+	fake_answer(r, &ending);
+	turn();
+	fake_link_down(app->holds->pool, was);
+	fake_link_down(app->holds->pool, ends);
+	up = fake_link_up(app->holds->pool);
+	attach(true, 0, 0);
+	publish(1);
+	POSTED("L1:1");
+}
+
+Test(hold_order, a_broker_that_ends_delays_no_post_at_the_next_one)
+{
+	session(false);
+	publish(1);
+	POSTED("L1:1");
+	fake_answer(named("L1:1"), &ending);
+	turn();
+	relink();
+	attach(true, 0, 0);
+	POSTED("L1:1");
 }
 
 Test(hold_order, what_is_made_again_waits_for_nothing_and_comes_first)
