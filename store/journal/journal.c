@@ -18,7 +18,7 @@
 #include "store/journal/journal_priv.h"
 #include "store/journal/recover.h"
 
-enum { SEGMENT_MIN = 16 << 10, SEGMENTS_MIN = 2, COPY_CHUNK = 1 << 20 };
+enum { SEGMENT_MIN = 16 << 10, SEGMENTS_MIN = 2, COPY_CHUNK = 1 << 20, BEGIN_SIZE = 1 << 20 };
 
 void
 sq_journal_append(struct sq_journal *j, struct sq_log_entry *e)
@@ -189,8 +189,6 @@ journal_adopt(struct sq_journal *j, struct sq_recovered *rec)
 static void
 journal_init(struct sq_journal *j, const struct sq_journal_cfg *cfg, uint64_t from)
 {
-	pthread_condattr_t attr;
-
 	j->cfg = *cfg;
 	j->cfg.dir = sq_xstrdup(cfg->dir);
 	j->cfg.segment_bytes = cfg->segment_bytes < SEGMENT_MIN ? SEGMENT_MIN : cfg->segment_bytes;
@@ -203,10 +201,7 @@ journal_init(struct sq_journal *j, const struct sq_journal_cfg *cfg, uint64_t fr
 	sq_list_init(&j->chain);
 	sq_list_init(&j->make.dead);
 	pthread_mutex_init(&j->lock, NULL);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&j->work, &attr);
-	pthread_condattr_destroy(&attr);
+	sq_cond_init(&j->work);
 	pthread_cond_init(&j->chores, NULL);
 }
 
@@ -303,6 +298,41 @@ sq_journal_open(struct sq_journal **out, const struct sq_journal_cfg *cfg, uint6
 	return 0;
 fail:
 	journal_free(j);
+	return rc;
+}
+
+/* The header alone, as before a first record. */
+static int
+journal_head(const struct sq_segment *s, uint64_t id, uint64_t first)
+{
+	const struct sq_segment_head head = {.version = SQ_SEGMENT_VERSION,
+	    .id = id,
+	    .no = s->no,
+	    .first = first,
+	    .synced = first - 1};
+	unsigned char block[SQ_SEGMENT_HEADER];
+	struct iovec iov = {block, sizeof block};
+
+	sq_segment_head_put(block, &head);
+	if (sq_io_write(s->fd, &iov, 1, 0) != 0 || sq_io.fdatasync(s->fd) != 0)
+		return SQ_EIO;
+	return SQ_OK;
+}
+
+int
+sq_journal_begin(const char *dir, uint64_t id, uint64_t first, struct sq_buf *err)
+{
+	int dirfd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC), rc = SQ_EIO;
+	struct sq_segment *s = dirfd >= 0 ? sq_segment_make(dirfd, 1, BEGIN_SIZE) : NULL;
+
+	assert(first > 0);
+	if (s != NULL)
+		rc = journal_head(s, id, first);
+	if (rc != SQ_OK)
+		sq_buf_printf(err, "%s: a journal can't be made: %s", dir, strerror(errno));
+	sq_segment_free(&s);
+	if (dirfd >= 0)
+		close(dirfd);
 	return rc;
 }
 

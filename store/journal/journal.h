@@ -60,6 +60,10 @@ typedef int sq_journal_replay_fn(void *owner, uint64_t lsn, struct sq_bytes data
  * the operating system reported an error.  Else the result of 'replay'. */
 int sq_journal_open(struct sq_journal **, const struct sq_journal_cfg *, uint64_t from,
     sq_journal_replay_fn *replay, struct sq_buf *err) SQ_MUST_CHECK;
+/* Makes a journal whose first record will be 'first', in a directory that has none: of a store that has had
+ * its records elsewhere.  SQ_EIO with a line in 'err'. */
+int
+sq_journal_begin(const char *dir, uint64_t id, uint64_t first, struct sq_buf *err) SQ_MUST_CHECK;
 /* Commits the appended entries and closes the journal.  If it is stalled, entries that committed()
  * did not get belong to the caller again.  Never called from a callback; the pointer is nulled at
  * the end, so callbacks may use it meanwhile. */

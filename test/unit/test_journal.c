@@ -305,6 +305,20 @@ Test(journal, what_was_committed_comes_back)
 	cr_assert_eq(sq_journal_last(journal), replayed_lsn);
 }
 
+Test(journal, one_can_begin_anywhere)
+{
+	cr_assert_eq(sq_journal_begin(dir, STORE, 42, &err), SQ_OK);
+	open_journal(41);
+	cr_assert_eq(replayed_records, 0);
+	cr_assert_eq(sq_journal_last(journal), 41);
+	commit(100);
+	cr_assert_eq(committed_lsn, 42);
+	sq_journal_close(&journal);
+	open_journal(41);
+	cr_assert_eq(replayed_records, 1);
+	sq_journal_close(&journal);
+}
+
 Test(journal, replay_begins_behind_what_the_caller_has)
 {
 	open_journal(0);
