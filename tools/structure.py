@@ -89,11 +89,13 @@ def folders_given(command):
 
 
 def compiled(build):
-    """(source, object, folders whose headers it is given), of sources of the rooms that are built."""
+    """(source, object, folders whose headers it is given), of sources of the rooms that are built;
+    a test that compiles one for itself, in a way of its own, is not asked."""
     for entry in json.loads((build / "compile_commands.json").read_text()):
         source = pathlib.Path(entry["file"]).resolve()
         output = re.search(r" -o (\S+)", entry["command"])
-        if output and source.is_relative_to(ROOT) and source.relative_to(ROOT).parts[0] in ROOMS:
+        if output and not output[1].startswith("test/") and source.is_relative_to(ROOT) \
+                and source.relative_to(ROOT).parts[0] in ROOMS:
             yield (str(source.relative_to(ROOT)), pathlib.Path(entry["directory"]) / output[1],
                    folders_given(entry["command"]))
 
