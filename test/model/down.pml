@@ -14,6 +14,9 @@
  * fails: that of a message is a step of its own, and the record of a QoS 2 id and
  * its frame are one step, as a crash between them is a crash that loses the frame.
  *
+ * -DZOMBIE: another broker may go on with what is committed, while the one of before serves, does not
+ * know it and can commit no more; a sidecar may be at either.
+ *
  * -DTRANSIENT: the same with a transient session, whose client stays connected.
  * A message comes from its own queue, which a crash loses, or from a durable
  * group's (GROUP), which has another member.  Of the session only QoS 2 ids from
@@ -145,6 +148,15 @@ byte kept_m[IDS], kept_st[IDS]; /* ids as they are stored */
 #else
 #define SUBSCRIBED true
 #define RENEWED false
+#endif
+
+#ifdef ZOMBIE
+bit z;               /* there is one */
+bit z_at;            /* the sidecar's link is there */
+bit z_same;          /* the connection is the one that it knows as the session's holder */
+bit z_present, z_resend[IDS], z_wait[M];
+byte z_inc, z_epoch, z_m[IDS], z_st[IDS];
+bit moved;           /* the sidecar has been at the owner after it */
 #endif
 
 byte faults;
@@ -713,6 +725,9 @@ inline link_cut()
 
 inline put_gone()
 {
+#ifdef ZOMBIE
+	z_at = 0;
+#endif
 	ans_clear();
 	b_waits = 0;
 	att = 0; epoch = 0;
@@ -728,6 +743,9 @@ inline put_gone()
 /* The client's connection ends, and its inbox. */
 inline client_gone()
 {
+#ifdef ZOMBIE
+	z_same = 0; moved = 0;
+#endif
 	put_gone();
 	at = 0; greeted = 0; inc = 0;
 	i = 0;
@@ -764,6 +782,12 @@ inline broker_crash()
 	:: i < K -> request_free(i); i++
 	:: else -> break
 	od;
+	broker_restarted()
+}
+
+/* The state goes on from what is committed. */
+inline broker_restarted()
+{
 	b_epoch = 0; next_did = 0; b_credit = 0; b_used = 0;
 	i = 0;
 	do
@@ -819,6 +843,99 @@ inline broker_crash()
 	od
 #endif
 }
+
+/* --- an owner that has lost the state, and does not know it --- */
+
+#ifdef ZOMBIE
+/* "It acknowledges nothing more: nothing that it would have to commit is answered."  Who takes a
+ * session over has that committed. */
+#ifdef NO_OWNER_COMMIT
+#define ZOMBIE_ANSWERS (z_inc != 0)
+#else
+#define ZOMBIE_ANSWERS (z_same && z_inc != 0)
+#endif
+/* "A lower epoch of the same store is ignored." */
+#ifdef NO_OWNER_EPOCH
+#define ZOMBIE_ASKED true
+#else
+#define ZOMBIE_ASKED (!moved)
+#endif
+
+/* Another broker goes on with what is committed; this one stays as it is.  Its link is open. */
+inline zombie_made()
+{
+	z = 1;
+	z_at = (att != 0);
+	z_same = at && (att != 0 || greeted) && b_st != B_NONE;
+	z_inc = b_inc;
+	z_present = b_present;
+	i = 0;
+	do
+	:: i < IDS -> z_m[i] = s_m[i]; z_st[i] = s_st[i]; l_m[i] = 0; i++
+	:: else -> break
+	od;
+	l_inc = 0;
+	b_waits = 0;
+	i = 0;
+	do
+	:: i < M -> z_wait[i] = (q[i] == WAITING); i++
+	:: else -> break
+	od;
+	i = 0;
+	do
+	:: i < K ->
+		if
+		:: r[i].st == ADMITTED -> request_free(i) /* neither committed nor answered */
+		:: else
+		fi;
+		i++
+	:: else -> break
+	od;
+	broker_restarted()
+}
+
+inline zombie_put()
+{
+	j = 1;
+	do
+	:: EPOCH_USED(j) -> j++
+	:: else -> break
+	od;
+	z_at = 1;
+	z_epoch = j;
+	att = 1;
+	ans = 1; ans_epoch = j; ans_inc = z_inc; ans_present = z_present;
+	i = 0;
+	do
+	:: i < IDS ->
+		if
+		:: e_st[i] != NONE && e_st[i] != GHOST && inc == z_inc && z_st[i] == 0 &&
+		    z_wait[e_m[i] - 1] ->
+			z_st[i] = QOS1; z_m[i] = e_m[i]; z_wait[e_m[i] - 1] = 0 /* the list's */
+		:: else
+		fi;
+		ans_m[i] = z_m[i]; ans_st[i] = z_st[i];
+		ans_did[i] = (z_st[i] != 0 -> i + 1 : 0);
+		z_resend[i] = (z_st[i] == QOS1 || z_st[i] == QOS2);
+		i++
+	:: else -> break
+	od
+}
+
+inline zombie_send(x)
+{
+	z_resend[x] = 0;
+	f_epoch[f_n] = z_epoch; f_id[f_n] = x; f_m[f_n] = z_m[x]; f_did[f_n] = x + 1;
+	f_n++
+}
+
+#define ZOMBIE_SENDS(x) \
+	:: d_step { z_at && att == 2 && epoch == z_epoch && z_resend[x] && f_n < F -> \
+		zombie_send(x); skip }
+#define MOVES moved = z;
+#else
+#define MOVES
+#endif
 
 /* --- all steps --- */
 
@@ -930,6 +1047,7 @@ init {
 	:: d_step { f_n > 0 && ROOM -> inbox_frame(); skip }
 	:: d_step { !at -> at = 1 }
 	:: d_step { at && att == 0 ->
+		MOVES
 		broker_put();
 		if
 		:: FENCED -> broker_put_answer() /* what it lists is taken in at once */
@@ -943,6 +1061,15 @@ init {
 	:: d_step { att == 2 && sub_due && SLOT && r[0].kind != SUBSCRIBE && \
 	    r[1].kind != SUBSCRIBE -> settle_post(0, SUBSCRIBE); skip }
 	:: d_step { b_st == B_ATTACHED && b_present && !b_stored -> b_stored = 1 }
+#endif
+#ifdef ZOMBIE
+	:: d_step { faults < FAULTS && !z && b_st != B_NONE -> faults++; zombie_made(); skip }
+	:: d_step { at && att == 0 && z && ZOMBIE_ASKED && ZOMBIE_ANSWERS -> zombie_put(); skip }
+	:: d_step { z_at -> link_cut(); skip }
+	ZOMBIE_SENDS(0)
+#if IDS > 1
+	ZOMBIE_SENDS(1)
+#endif
 #endif
 	PUBLISH(0)
 	PUBLISH(1)

@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# Checks the models of the link protocol and of the dispatcher: run.sh [--list] [NAME].  NAME selects
-# the checks whose name contains it.
+# Checks the models of the link protocol, of the dispatcher and of the log of several brokers:
+# run.sh [--list] [--jobs N] [NAME].  N are run at a time; NAME selects the checks whose name
+# contains it.
 #
-# A check is a model with some rules switched off.  Without a NO_ switch spin must
-# find nothing in all of its states; with one it must find a counterexample, or
-# the model would not notice that the rule is gone.
+# A check is a model with some rules switched off.  Without such a switch (NO_..., TELL_EARLY) spin must
+# find nothing in all of its states; with one it must find a counterexample, or the model would not notice
+# that the rule is gone.
 set -euo pipefail
 here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
 
@@ -31,6 +32,8 @@ checks()
 	up/transient-window    up pass -DQOS=22 -DID=1 -DFAULTS=2 -DK=2 -DTRANSIENT
 	up/transient-mixed     up pass -DQOS=21 -DID=1 -DFAULTS=2 -DK=2 -DTRANSIENT -DCOUNT
 	up/no-needless-attach  up pass -DQOS=22 -DID=1 -DFAULTS=0 -DK=3 -DCOUNT -DATTACHES=1
+	up/zombie              up pass -DQOS=22 -DID=0 -DFAULTS=2 -DK=2 -DDURABLE -DZOMBIE
+	up/zombie-clean        up pass -DQOS=22 -DID=0 -DFAULTS=2 -DK=2 -DDURABLE -DZOMBIE -DCLEAN
 	up/fence               up fail -DQOS=22 -DID=0 -DFAULTS=2 -DCLEAN -DNO_FENCE
 	up/fence-waits         up fail -DQOS=22 -DID=0 -DFAULTS=2 -DCLEAN -DNO_FENCE_WAIT
 	up/same-run            up fail -DQOS=21 -DID=1 -DFAULTS=1 -DK=2 -DNO_FENCE_WAIT -DNO_RUN_CHECK
@@ -64,6 +67,10 @@ checks()
 	down/transient         down pass -DQOS=22 -DIDS=1 -DFAULTS=3 -DTRANSIENT
 	down/transient-window  down pass -DQOS=22 -DFAULTS=2 -DTRANSIENT
 	down/transient-group   down pass -DQOS=12 -DFAULTS=2 -DTRANSIENT -DGROUP=11
+	down/zombie            down pass -DQOS=22 -DIDS=1 -DFAULTS=2 -DDURABLE -DZOMBIE
+	down/zombie-mixed      down pass -DQOS=12 -DIDS=1 -DFAULTS=2 -DDURABLE -DZOMBIE
+	down/owner-epoch       down fail -DQOS=22 -DIDS=1 -DFAULTS=2 -DDURABLE -DZOMBIE -DNO_OWNER_EPOCH
+	down/owner-commit      down fail -DQOS=22 -DIDS=1 -DFAULTS=2 -DDURABLE -DZOMBIE -DNO_OWNER_COMMIT
 	down/release-waits     down fail -DQOS=22 -DFAULTS=2 -DNO_RELEASE_WAITS
 	down/complete-frees    down fail -DQOS=22 -DFAULTS=2 -DNO_COMPLETE
 	down/frame-epoch       down fail -DQOS=22 -DFAULTS=2 -DNO_FRAME_EPOCH
@@ -120,21 +127,33 @@ checks()
 	dispatch/commit-first  dispatch fail -DFAULTS=1 -DNO_COMMIT_FIRST
 	dispatch/lost-lease    dispatch fail -DFAULTS=1 -DNO_LOST
 	dispatch/due           dispatch fail -DFAULTS=1 -DNO_DUE
+	dispatch/kept          dispatch pass -DFAULTS=1 -DKEPT
+	dispatch/adopt         dispatch fail -DFAULTS=1 -DKEPT -DNO_ADOPT
+	dispatch/lease-first   dispatch fail -DFAULTS=1 -DKEPT -DNO_LEASE_FIRST
+	log/two-faults         log pass -DFAULTS=2
+	log/two-fail-overs     log pass -DFAULTS=1 -DFAILOVERS=2 -DNONCES=4
+	log/nonce              log fail -DFAULTS=1 -DNO_NONCE
+	log/last               log fail -DFAULTS=1 -DNO_LAST
+	log/barrier            log fail -DFAULTS=1 -DNO_BARRIER
+	log/sure               log fail -DFAULTS=1 -DNO_SURE
+	log/expect             log fail -DFAULTS=1 -DNO_EXPECT
+	log/tell-early         log fail -DFAULTS=1 -DTELL_EARLY
 	END
 }
 
-# Prints what spin found: "pass", "fail", or why it found neither.
+# Prints what spin found: "pass", "fail", or why it found neither.  States are kept as they are:
+# to compress them takes as long again as the search.
 verdict()
 {
-	local model=$1 dir=$2
-	shift 2
+	local model=$1 dir=$2 optimise=$3
+	shift 3
 
 	cd "$dir"
 	if ! spin -a "$@" "$here/$model.pml" >spin.out 2>&1; then
 		tail -3 spin.out
 		return
 	fi
-	if ! gcc -O1 -w -DSAFETY -DCOLLAPSE -DNOREDUCE -DVECTORSZ=2048 \
+	if ! gcc "$optimise" -w -DSAFETY -DNOREDUCE -DVECTORSZ=2048 \
 		-DMEMLIM=$memory_mb -o pan pan.c >cc.out 2>&1; then
 		tail -3 cc.out
 		return
@@ -153,11 +172,12 @@ verdict()
 
 check()
 {
-	local name=$1 model=$2 expected=$3 dir got
+	local name=$1 model=$2 expected=$3 dir got optimise=-O1
 	shift 3
+	[ "$expected" = pass ] || optimise=-O0 # a counterexample is found sooner than compiled
 
 	dir=$(mktemp -d "$tmp/check.XXXXXX")
-	got=$(verdict "$model" "$dir" "$@")
+	got=$(verdict "$model" "$dir" "$optimise" "$@")
 	rm -rf "$dir"
 	if [ "$got" = "$expected" ]; then
 		echo "ok - $name"
@@ -170,6 +190,10 @@ list=''
 if [ "${1:-}" = --list ]; then
 	list=1
 	shift
+fi
+if [ "${1:-}" = --jobs ]; then
+	jobs=$2
+	shift 2
 fi
 pattern=${1:-}
 selected=$(checks | awk -v p="$pattern" 'index($1, p)')
@@ -190,7 +214,7 @@ tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 : >"$tmp/results"
 while read -r -a row; do
-	while [ "$(jobs -pr | wc -l)" -ge $jobs ]; do
+	while [ "$(jobs -pr | wc -l)" -ge "$jobs" ]; do
 		wait -n || true
 	done
 	{ check "${row[@]}" | tee -a "$tmp/results"; } &

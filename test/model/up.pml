@@ -12,6 +12,9 @@
  * run and the kept outcomes, which need not.  The embedded engine's commits never
  * fail, they take as long as it takes: that is a commit not made yet.
  *
+ * -DZOMBIE (with -DDURABLE): another broker may go on with what is committed, while the one of before
+ * serves and can commit no more.
+ *
  * -DTRANSIENT: the same with a transient session, of which only commits that store
  * a message, or release a stored id, survive.  A message either goes to a durable
  * queue or to none, then it is forgotten by a crash; so may be its number.  Each
@@ -118,6 +121,22 @@ byte top[2];         /* the highest number of the lane's run that was answered *
 #define STORES(m) stores[m]
 #else
 #define STORES(m) true
+#endif
+
+#ifdef ZOMBIE
+bit z, z_at[2];      /* an owner that has lost the state; the sidecar's link is there */
+bit z_same[2];       /* the connection is the one that it knows as the session's holder */
+bit moved[2];        /* the sidecar has been at the owner after it */
+byte z_inc, z_last;
+#define AT_ZOMBIE(x) (z_at[r[x].from] && r[x].live)
+#define ZOMBIE_LEFT(s) z_at[s] = 0;
+#define ZOMBIE_OTHER(s) z_same[s] = 0;
+#define MOVES(s) moved[s] = z;
+#else
+#define AT_ZOMBIE(x) false
+#define ZOMBIE_LEFT(s)
+#define ZOMBIE_OTHER(s)
+#define MOVES(s)
 #endif
 
 byte faults;
@@ -288,6 +307,8 @@ inline lane_clear(s)
 
 inline object_end(s)
 {
+	ZOMBIE_LEFT(s)
+	ZOMBIE_OTHER(s)
 	lane_clear(s);
 	obj[s] = 0; clean[s] = 0; started[s] = 0; run_lost[s] = 0; att[s] = 0;
 	epoch[s] = 0; inc[s] = 0; rid[s] = 0; next[s] = 0;
@@ -322,6 +343,7 @@ inline put_gone(s)
 /* The link of sidecar s is gone; what was on its way up may still arrive. */
 inline link_cut(s)
 {
+	ZOMBIE_LEFT(s)
 	put_gone(s);
 	j = 0;
 	do
@@ -364,6 +386,7 @@ inline client_gone()
  * while there is one sidecar, or one session of the same incarnation. */
 inline client_connect(s, c)
 {
+	ZOMBIE_OTHER(s)
 	at = s + 1;
 	if
 	:: !obj[s] ->
@@ -612,6 +635,7 @@ inline broker_reset()
 /* The PUT.  Fences first. */
 inline broker_put(s)
 {
+	MOVES(s)
 	if
 	:: b_st == B_NONE ->
 		broker_reset();
@@ -989,6 +1013,68 @@ inline broker_crash()
 #endif
 }
 
+/* --- an owner that has lost the state, and does not know it; see down.pml --- */
+
+#ifdef ZOMBIE
+#ifdef NO_OWNER_COMMIT
+#define ZOMBIE_ANSWERS(s) (z_inc != 0)
+#else
+#define ZOMBIE_ANSWERS(s) (z_same[s] && z_inc != 0)
+#endif
+#ifdef NO_OWNER_EPOCH
+#define ZOMBIE_ASKED(s) true
+#else
+#define ZOMBIE_ASKED(s) (!moved[s])
+#endif
+
+inline zombie_made()
+{
+	z = 1;
+	z_inc = b_inc;
+	z_last = b_done;
+	z_at[0] = (att[0] != 0); z_at[1] = (att[1] != 0);
+	z_same[0] = att[0] != 0 && b_st == B_ATTACHED && b_holder == 0;
+	z_same[1] = att[1] != 0 && b_st == B_ATTACHED && b_holder == 1;
+	b_last = b_done;
+	j = 0;
+	do
+	:: j < K ->
+		if
+		:: r[j].st != FREE && r[j].st != ANSWERED -> request_free(j)
+		:: else
+		fi;
+		j++
+	:: else -> break
+	od;
+	i = 0;
+	do
+	:: i < 6 -> pend[i] = 0; i++
+	:: else -> break
+	od;
+	b_epoch = 0; b_waits = 0;
+	broker_forget(b_done);
+	b_kept = b_done;
+	b_run = 0;
+	b_st = B_GRACE
+}
+
+inline zombie_put(s)
+{
+	j = 1;
+	do
+	:: EPOCH_USED(j) -> j++
+	:: else -> break
+	od;
+	z_at[s] = 1; att[s] = 1;
+	ans[s] = 1; ans_epoch[s] = j; ans_inc[s] = z_inc; ans_last[s] = z_last
+}
+
+#define ZOMBIE_STEPS(s) \
+	:: d_step { z && obj[s] && att[s] == 0 && MAY_PUT(s) && ZOMBIE_ASKED(s) && \
+	    ZOMBIE_ANSWERS(s) -> zombie_put(s); skip } \
+	:: d_step { z_at[s] -> link_cut(s); skip }
+#endif
+
 /* --- all steps --- */
 
 /* A sidecar whose client is gone attaches again to finish what it has, but
@@ -1030,12 +1116,12 @@ inline broker_crash()
 #define PARKED_NOW ((r[0].st == PARKED) + (r[1].st == PARKED) + (K > 2 && r[K - 1].st == PARKED))
 
 #define REQUEST(x) \
-	:: d_step { r[x].st == TRAVELS && !(THIS_EPOCH(x) && EARLY(x)) -> \
+	:: d_step { r[x].st == TRAVELS && !AT_ZOMBIE(x) && !(THIS_EPOCH(x) && EARLY(x)) -> \
 		broker_offer(x); skip } \
 	:: d_step { r[x].st == PARKED && r[x].first <= b_last + 1 -> broker_offer(x); skip } \
-	:: d_step { r[x].st == TRAVELS && THIS_EPOCH(x) && EARLY(x) && \
+	:: d_step { r[x].st == TRAVELS && !AT_ZOMBIE(x) && THIS_EPOCH(x) && EARLY(x) && \
 	    PARKED_NOW < P -> r[x].st = PARKED; skip } \
-	:: d_step { r[x].st == TRAVELS && THIS_EPOCH(x) && EARLY(x) -> \
+	:: d_step { r[x].st == TRAVELS && !AT_ZOMBIE(x) && THIS_EPOCH(x) && EARLY(x) -> \
 		r[x].last = b_last; request_answer(x, GAP); skip } \
 	:: d_step { r[x].st == TRAVELS && !r[x].live -> request_free(x); skip } \
 	:: d_step { r[x].st == ANSWERED -> lane_answered(x); skip }
@@ -1096,6 +1182,10 @@ init {
 	:: d_step { b_last > b_done && faults < FAULTS -> faults++; broker_fail(); skip }
 	:: d_step { b_st != B_NONE && faults < FAULTS -> faults++; broker_crash(); skip }
 	:: d_step { at != 0 && faults < FAULTS -> faults++; client_gone(); skip }
+#ifdef ZOMBIE
+	:: d_step { b_st != B_NONE && !z && faults < FAULTS -> faults++; zombie_made(); skip }
+	ZOMBIE_STEPS(0)
+#endif
 	:: FINISHED(0) && FINISHED(1) && FINISHED(M - 1) -> break
 	od
 }
