@@ -12,8 +12,8 @@
  * An append never fails.  A log that can't write stalls: it keeps its entries, reports the reason,
  * and continues when it can.
  *
- * store/journal/log_file.h is the log of one machine. test/contract/test_store_log.c is the suite
- * that runs on each log. */
+ * store/journal/log_file.h is the log of one machine, store/shared/log_shared.h that of several.
+ * test/contract/test_store_log.c is the suite that runs on each log. */
 #ifndef SQ_STORE_LOG_H
 #define SQ_STORE_LOG_H
 
@@ -27,6 +27,8 @@
 
 struct sq_histogram;
 struct sq_log;
+struct sq_log_shared_cfg;
+struct sq_rows_source;
 
 /* The moment at which a record of a log of files counts as durable. */
 enum sq_durability {
@@ -51,6 +53,11 @@ enum sq_log_role {
 	SQ_LOG_FENCED,  /* another process has taken the log over; final */
 };
 
+/* A record, and a digest of the log up to it; lsn 0: none. */
+struct sq_log_mark {
+	uint64_t lsn, chain;
+};
+
 /* Of a log that is a directory of files. */
 struct sq_log_file_cfg {
 	uint64_t segment_bytes;
@@ -66,13 +73,24 @@ struct sq_log_cfg {
 	uint64_t store;  /* identity of the store; the log of another store is refused */
 	uint64_t from;   /* last lsn that the owner's durable state contains */
 	struct sq_log_file_cfg file;
+	const struct sq_log_shared_cfg
+	    *shared; /* store/shared/log_shared.h; NULL: it is of files */
+	/* What mark() said when the owner's durable state was written, or a later one: the log that is
+	 * opened must be the same up to there. */
+	struct sq_log_mark mark;
+	unsigned format; /* of the records' content; the log refuses what is newer */
+	/* What the owner's durable state is as rows (store/rows.h), for a log that keeps snapshots; NULL: it
+	 * gives none.  Thread: one of the log's, from open() to the end of close(). */
+	const struct sq_rows_source *rows;
+	void *rows_owner;
 
 	/* Record 'lsn' is durable; 'lsn' is larger than that of each earlier call.  Two kinds:
 	 *
 	 *  - the owner's own entries, in the order of their appends: 'entries' is their list, which
 	 *    belongs to the callee, and 'data' is empty.  The return value is not used.
 	 *  - a record found in the log: 'entries' is NULL and 'data' is the record, its entries one
-	 *    behind the other.  During open() not 0 refuses the record and ends open() with it.
+	 *    behind the other.  During open() not 0 refuses the record and ends open() with it; later,
+	 *    at a follower, it stops there: the record is offered again, and nothing is claimed.
 	 *
 	 * Thread: the log's; during open() the caller's.  May take some time, which slows all
 	 * commits; must not call close(). */
@@ -80,7 +98,8 @@ struct sq_log_cfg {
 	/* The role has changed.  'epoch' is the writing process's, and rises with each change of
 	 * writer.  'back': entries that are not in the log and never will be, and belong to the
 	 * owner again; empty or NULL for SQ_LOG_OWNS.  Thread: the log's, or the caller's of
-	 * claim(), inside it.  Must not block or call close(). */
+	 * claim(), inside it.  Must not block or call close().  A log of files owns from its claim to its
+	 * end.  One that is shared follows first, may own later, and once FENCED does nothing more. */
 	void (*role)(void *owner, enum sq_log_role, uint64_t epoch, struct sq_list *back);
 	/* Commits wait, and why; NULL: they continue.  Thread: the log's.  Must not block. */
 	void (*stalled)(void *owner, const char *why);
@@ -90,7 +109,8 @@ struct sq_log_cfg {
 struct sq_log_ops {
 	const char *name;
 
-	/* Opens the log, or makes it, and applies all records above 'from'.  SQ_EINVAL: a record
+	/* Opens the log, or makes it, and applies all records above 'from'; one that is shared returns at
+	 * once, and applies them as it reads them.  SQ_EINVAL: a record
 	 * does not verify, or the log is another store's; SQ_EIO: the operating system said no;
 	 * otherwise the result of applied().  'err' gets a line.  Blocks.  Only claim() and close()
 	 * may follow before role() says SQ_LOG_OWNS. */
@@ -99,7 +119,8 @@ struct sq_log_ops {
 	 * got then are the owner's again.  Blocks.  The pointer is nulled at the end: callbacks may
 	 * still use the log before.  Thread: the opener's, never from a callback. */
 	void (*close)(struct sq_log **);
-	/* Asks to become the writer; role() answers.  Never blocks.  Thread: the opener's. */
+	/* Asks to become the writer as soon as nobody else is; role() answers.  Never blocks.  Thread:
+	 * the opener's. */
 	void (*claim)(struct sq_log *);
 	/* Appends an entry; applied() or role() gives it back.  Never blocks or fails.  The role is
 	 * SQ_LOG_OWNS.  Thread: any. */
@@ -115,6 +136,11 @@ struct sq_log_ops {
 	/* Bytes of records that are not released; 'max' gets the most there can be before the log
 	 * stalls.  Thread: any. */
 	uint64_t (*used)(const struct sq_log *, uint64_t *max);
+	/* The last record that was applied, for sq_log_cfg.mark.  Thread: any. */
+	struct sq_log_mark (*mark)(const struct sq_log *);
+	/* Whether this process may be sure that no other writes: without it nothing is taken or handed
+	 * out that must not be twice.  Thread: any. */
+	bool (*leased)(const struct sq_log *);
 };
 
 /* The first member of each log's struct. */
@@ -171,6 +197,18 @@ static inline uint64_t
 sq_log_used(const struct sq_log *l, uint64_t *max)
 {
 	return l->ops->used(l, max);
+}
+
+static inline struct sq_log_mark
+sq_log_mark(const struct sq_log *l)
+{
+	return l->ops->mark(l);
+}
+
+static inline bool
+sq_log_leased(const struct sq_log *l)
+{
+	return l->ops->leased(l);
 }
 
 #endif

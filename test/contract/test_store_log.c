@@ -7,12 +7,14 @@
 #include <unistd.h>
 
 #include "../support/counting_log.h"
+#include "../support/fake_shared.h"
 #include "../support/temp_dir.h"
 #include "core/mem.h"
 #include "store/journal/log_file.h"
+#include "store/shared/log_shared.h"
 
 /* A new log plugs in here. */
-static const struct sq_log_ops *const logs[] = {&sq_log_file, &counting_log};
+static const struct sq_log_ops *const logs[] = {&sq_log_file, &counting_log, &sq_log_shared};
 
 enum { STORE = 7, ENTRIES = 64, THREADS = 3, TEXT_MAX = 16, WAIT_US = 1000, WAITS = 20000 };
 
@@ -24,6 +26,7 @@ struct entry {
 static const struct sq_log_ops *ops;
 static struct sq_log *log_;
 static char *dir;
+static struct fake_shared *fake;
 static uint64_t boots;
 
 /* What the callbacks were told. */
@@ -37,14 +40,25 @@ static enum sq_log_role role;
 static uint64_t epoch;
 static unsigned roles;
 
+static void log_case(const struct sq_log_ops *, void (*run)(void));
+
 #define CONTRACT(name) \
 	static void contract_##name(void); \
 	Test(log, name) \
 	{ \
+		for (size_t i = 0; i < SQ_ARRAY_LEN(logs); i++) \
+			log_case(logs[i], contract_##name); \
+	} \
+	static void contract_##name(void)
+
+/* Of a log whose open() reads records, and can say no. */
+#define CONTRACT_OF_FILES(name) \
+	static void contract_##name(void); \
+	Test(log, name) \
+	{ \
 		for (size_t i = 0; i < SQ_ARRAY_LEN(logs); i++) { \
-			log_begin(logs[i]); \
-			contract_##name(); \
-			log_end(); \
+			if (logs[i] != &sq_log_shared) \
+				log_case(logs[i], contract_##name); \
 		} \
 	} \
 	static void contract_##name(void)
@@ -91,11 +105,15 @@ on_stalled(void *owner, const char *why)
 static int
 try_open(uint64_t store, uint64_t from)
 {
+	const struct sq_log_shared_cfg shared = {
+	    .driver = &fake_shared_ops, .driver_cfg = fake_shared_way(fake), .me = {.id = "one"}};
 	const struct sq_log_cfg cfg = {
 	    .dir = dir,
 	    .store = store,
 	    .from = from,
 	    .file = {.segment_bytes = 64 << 10, .max_segments = 4, .boots = ++boots},
+	    .shared = &shared,
+	    .format = 1,
 	    .applied = on_applied,
 	    .role = on_role,
 	    .stalled = on_stalled,
@@ -135,6 +153,7 @@ log_begin(const struct sq_log_ops *which)
 {
 	ops = which;
 	dir = temp_dir_new();
+	fake = fake_shared_new(STORE);
 	boots = 0;
 	refusal = SQ_OK;
 	log_open(0);
@@ -147,6 +166,15 @@ log_end(void)
 	cr_assert_null(log_);
 	sq_buf_fini(&told);
 	temp_dir_free(&dir);
+	fake_shared_free(&fake);
+}
+
+static void
+log_case(const struct sq_log_ops *which, void (*run)(void))
+{
+	log_begin(which);
+	run();
+	log_end();
 }
 
 static void
@@ -340,7 +368,7 @@ CONTRACT(what_is_released_is_used_no_longer)
 	cr_assert_lt(sq_log_used(log_, &max), used);
 }
 
-CONTRACT(a_record_that_the_owner_refuses_ends_the_open)
+CONTRACT_OF_FILES(a_record_that_the_owner_refuses_ends_the_open)
 {
 	static struct entry e;
 
@@ -356,7 +384,7 @@ CONTRACT(a_record_that_the_owner_refuses_ends_the_open)
 	assert_told("a", 1);
 }
 
-CONTRACT(the_log_of_another_store_is_refused)
+CONTRACT_OF_FILES(the_log_of_another_store_is_refused)
 {
 	static struct entry e;
 

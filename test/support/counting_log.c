@@ -84,6 +84,18 @@ counting_used(const struct sq_log *l, uint64_t *max)
 	return sq_log_used(counting_of(l)->files, max);
 }
 
+static struct sq_log_mark
+counting_mark(const struct sq_log *l)
+{
+	return sq_log_mark(counting_of(l)->files);
+}
+
+static bool
+counting_leased(const struct sq_log *l)
+{
+	return sq_log_leased(counting_of(l)->files);
+}
+
 const struct sq_log_ops counting_log = {
     .name = "counting",
     .open = counting_open,
@@ -94,4 +106,6 @@ const struct sq_log_ops counting_log = {
     .last = counting_last,
     .busy_ms = counting_busy_ms,
     .used = counting_used,
+    .mark = counting_mark,
+    .leased = counting_leased,
 };
