@@ -25,7 +25,7 @@ target_compile_options(sq_flags INTERFACE
 	-fno-strict-aliasing -fno-common -fno-omit-frame-pointer)
 
 # The system's folder has the headers of h2o and libcurl for everybody: in front of it stand some that
-# refuse those who do not link sq_h2o, and all but net/curl.
+# refuse those who do not link sq_h2o, and all but net/curl; and, of libpq, all but store/postgres.
 target_include_directories(sq_flags SYSTEM INTERFACE ${CMAKE_SOURCE_DIR}/cmake/fence)
 
 if(SQ_SANITIZE OR SQ_TSAN OR SQ_FUZZ)

@@ -119,6 +119,13 @@ async def test_libcurl_is_seen_by_its_clients_and_nowhere_else(env):
     assert said is not None and "libcurl is not seen here" in said, said
 
 
+async def test_libpq_is_seen_by_the_driver_of_postgres_and_nowhere_else(env):
+    sees, refused = await seen_by(build_folder(env), "libpq-fe.h", "SQ_SEES_LIBPQ",
+                                  "libpq is not seen here", env)
+    assert sees == {"store/postgres"}, sees
+    assert {"broker", "store", "store/shared"} <= refused
+
+
 async def test_nothing_looks_up_or_is_too_large_or_ambiguous(env):
     problems = structure.check(structure.Tree(build_folder(env)))
     assert not problems, "\n".join(problems)
