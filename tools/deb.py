@@ -12,6 +12,7 @@ import sys
 from image import ROOT, fail, git, say, version
 
 PACKAGES = ("sqmqos-broker", "sqmqos-sidecar", "sqmqos")  # each has the program of its name
+MODULES = ("sqmqos-log-postgres.so",)  # of the broker; it runs without, if it has its own files
 ABOUT = {
     "sqmqos-broker": "the broker that SQMQOS sidecars send to and receive from",
     "sqmqos-sidecar": "plain MQTT on localhost, HTTP/2 to SQMQOS brokers",
@@ -57,6 +58,8 @@ def stage(build, folder, revision):
         program = pathlib.Path(shutil.copy(build / name, folder / "programs"))
         text = page(program) if name in ABOUT else output(program, "man")
         (folder / "man" / f"{name}.1").write_text(text)
+    for name in MODULES:
+        shutil.copy(build / name, folder / "programs")
     (folder / "completion" / "sqmqos").write_text(
         output(folder / "programs" / "sqmqos", "completion", "bash"))
     who = re.search(r"^Maintainer: (.*)$", (folder / "debian/control").read_text(), re.M)[1]

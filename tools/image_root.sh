@@ -16,11 +16,11 @@ out=$2
 machine=${3:-$(gcc -dumpmachine)}
 here=$(dirname "$0")
 
-# What the program or library $1 names as needed, and its loader.  The sidecar loads one
-# more when tracing.endpoint is set (telemetry/curl.c).
+# What the program or library $1 names as needed, and its loader.  Each program of ours loads one
+# more when it calls somebody by HTTP (net/curl/library.c).
 needs()
 {
-	case $1 in */sqmqos-sidecar) echo libcurl.so.4 ;; esac
+	case $1 in */sqmqos | */sqmqos-*) echo libcurl.so.4 ;; esac
 	readelf -d "$1" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p'
 	readelf -l "$1" | sed -n 's/.*program interpreter: \(.*\)\]/\1/p'
 }
@@ -96,11 +96,15 @@ put_package()
 		done
 }
 
+# What $1 and, if it is there, its module $3 need.
 put_libraries()
 {
 	program=$1
 	root=$2
-	libraries "$program" >"$out/libraries"
+	module=${3:-}
+	{ libraries "$program" && { [ -z "$module" ] || libraries "$module"; }; } >"$out/needed"
+	sort -u "$out/needed" >"$out/libraries"
+	rm "$out/needed"
 	while read -r file; do
 		install -D -m 755 "$(readlink -f "$file")" "$root$file"
 	done <"$out/libraries"
@@ -125,12 +129,19 @@ put_etc()
 
 for program in "$programs"/sqmqos "$programs"/sqmqos-*; do
 	[ -f "$program" ] || continue
+	case $program in *.so) continue ;; esac
 	name=${program##*/}
 	target=${name#sqmqos-}
 	[ "$name" != sqmqos ] || target=cli
 	root=$out/$target
 	install -D -m 755 -s --strip-program="$machine-strip" "$program" "$root/usr/bin/$name"
-	put_libraries "$program" "$root"
+	module=''
+	if [ "$target" = broker ] && [ -f "$programs/sqmqos-log-postgres.so" ]; then
+		module=$programs/sqmqos-log-postgres.so # of a log that several brokers share
+		install -D -m 755 -s --strip-program="$machine-strip" "$module" \
+			"$root/usr/lib/sqmqos/${module##*/}"
+	fi
+	put_libraries "$program" "$root" "$module"
 	put_etc "$root"
 	install -D -m 644 LICENSE "$root/usr/share/doc/sqmqos/LICENSE"
 	sh "$here/sbom.sh" "$root/usr/bin/$name" "$out/packages" "$root/usr/share/doc/sqmqos"

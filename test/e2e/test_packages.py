@@ -11,6 +11,7 @@ import subprocess
 
 import debian
 import stack as parts
+from cluster import serves
 from image import version
 from scenario import Skip, scenario
 
@@ -40,6 +41,9 @@ async def test_packages_are_as_debian_wants_them(_env):
                        f"/usr/lib/sysusers.d/{name}.conf", f"{doc}/examples/tls.conf"}
         else:
             wanted.add("/usr/share/bash-completion/completions/sqmqos")
+        if short == "broker":
+            wanted.add("/usr/lib/sqmqos/sqmqos-log-postgres.so")
+            assert "libpq" not in debian.field(package, "Depends"), "a broker with its own files needs none"
         assert set(inside) == wanted, (name, set(inside) ^ wanted)
         assert debian.field(package, "Version") == f"{version()}-1"
         assert "libc6 (>=" in debian.field(package, "Depends")
@@ -208,15 +212,6 @@ class Unit:
         if self.process is not None and self.process.poll() is None:
             self.process.kill()
             self.process.wait()
-
-
-async def serves(port):
-    try:
-        _, writer = await asyncio.open_connection("127.0.0.1", port)
-    except OSError:
-        return False
-    writer.close()
-    return True
 
 
 async def exchange(env, port):

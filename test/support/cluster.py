@@ -27,6 +27,16 @@ async def eventually(check, what, timeout_s=15, every_s=0.02):
         await asyncio.sleep(every_s)
 
 
+async def serves(port):
+    """Whether a connection to the port is taken."""
+    try:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+    except OSError:
+        return False
+    writer.close()
+    return True
+
+
 async def metrics(program):
     """{"name{labels}": value} of a program's /metrics."""
     status, body = await asyncio.to_thread(program.get, "/metrics", 10)

@@ -42,7 +42,7 @@ def locked(path):
 def key():
     """Of what the packages are made of."""
     text = hashlib.sha256()
-    files = [RELEASE / name for name in NAMES]
+    files = [RELEASE / name for name in (*NAMES, "sqmqos-log-postgres.so")]
     for name in MADE_OF:
         path = parts.ROOT / name
         files += sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
