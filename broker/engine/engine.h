@@ -9,6 +9,7 @@
  *   sq_txn        puts, settlements and records that become durable together.  The broker embeds
  *                 it; sq_txn_ops fill and commit it.
  *   sq_consumer   takes items of one queue, on one worker; sq_consumer_ops.
+ *   sq_scan       a look at what waits in a queue (scan.h).
  *   record        a small durable value beside the queues (record.h).
  *
  *   broker --txn: put, settle, record, commit--> engine --take()--> consumer
@@ -37,6 +38,7 @@
 #include <stdint.h>
 
 #include "broker/engine/item.h"
+#include "broker/engine/scan.h"
 #include "broker/engine/txn.h"
 #include "core/buf.h"
 #include "core/err.h"
@@ -47,6 +49,7 @@
 struct sq_account;
 struct sq_engine;
 struct sq_engine_files;
+struct sq_log;
 struct sq_queue;
 struct sq_worker;
 
@@ -69,6 +72,7 @@ struct sq_queue_state {
 	uint64_t max_msgs, max_bytes; /* its limits */
 	uint32_t max_attempts;        /* 0: any number */
 	enum sq_overflow overflow;
+	bool paused;             /* see sq_queue_ops.pause */
 	bool store_full;         /* the queue's store accepts no items */
 	uint64_t share;          /* bytes of the next message for which the account has room */
 	uint64_t memory;         /* the same, of the tenant's memory */
@@ -85,6 +89,8 @@ struct sq_queue_cfg {
 	enum sq_yield yields;
 	uint32_t max_attempts; /* 0: any number */
 	bool durable;
+	bool paused;    /* from the start: see sq_queue_ops.pause */
+	bool timed;     /* items keep when they were put: sq_item.arrived_ms */
 	bool uncounted; /* dead() counts overflow, the engine does not */
 	/* An item of QoS 1 or 2 leaves undelivered.  Changes that the callee puts into 'txn' become
 	 * durable together with its removal.  Runs on the worker of 'txn' with no lock held; the
@@ -120,8 +126,18 @@ struct sq_consumer {
 	bool stopped;
 };
 
-/* A start runs in the order open, load, queue.open and claim, ready; on one thread. */
+/* Who may use the state of an engine. */
+enum sq_engine_role {
+	SQ_ENGINE_FOLLOWS, /* another broker does; what it makes durable is applied here, too */
+	SQ_ENGINE_OWNS,    /* this one */
+	SQ_ENGINE_LOST, /* another one has taken it over: nothing is made durable any more; final */
+};
+
+/* A start runs in the order open, own, load, queue.open and claim, ready; on one thread. */
 struct sq_start_ops {
+	/* The role is SQ_ENGINE_OWNS: what has been followed becomes the state of a start, the same as
+	 * after a restart at this point.  NULL in the table: an engine that owns from its open. */
+	void (*own)(struct sq_engine *);
 	/* Calls 'fn' for each record of a kind, by ascending id and sub.  0, or an error that
 	 * load_error() explains. */
 	int (*load)(struct sq_engine *, uint8_t kind,
@@ -149,7 +165,7 @@ struct sq_queue_ops {
 	void (*delete)(struct sq_txn *txn, struct sq_queue *);
 	/* Ends the handle at the end of the broker; durable items stay. */
 	void (*close)(struct sq_queue *);
-	/* Changes max_msgs, max_attempts, overflow and yields to those of 'cfg'.  Nothing that
+	/* Changes max_msgs, max_bytes, max_attempts, overflow and yields to those of 'cfg'.  Nothing that
 	 * waits is dropped: a queue above its new limit takes none, or one for each oldest that
 	 * leaves, until less waits.  A smaller max_attempts counts at the next return.
 	 * Thread: any worker. */
@@ -179,13 +195,22 @@ struct sq_queue_ops {
 	/* Takes the first item out of its turn that waits and has 'from' as its seq, or a greater
 	 * one up to 'upto': it is the caller's to settle, as one that a consumer was handed and has
 	 * sent on; also one that has expired.  SQ_ENOTFOUND: there is none.  SQ_EAGAIN: the store
-	 * may have it and is reading; the caller asks again in a later turn.  SQ_ENOMEM: the store
+	 * may have it and is reading, or the engine has no lease (leased()); the caller asks again
+	 * in a later turn.  SQ_ENOMEM: the store
 	 * may have it, and it can't be read now.  Thread: any worker. */
 	int (*draw)(struct sq_queue *, uint64_t from, uint64_t upto, struct sq_item *out);
 	/* Has messages that only the store has read, so that peek() and draw() find them, as long
 	 * as the queue's part of the store's cache has room.  True: some are on their way.
 	 * Thread: any. */
 	bool (*recall)(struct sq_queue *);
+	/* Begins a look at what waits, in order, also of what only the store has, which is read off
+	 * the loop: scan.h.  Thread: any worker, which is the scan's. */
+	void (*scan)(struct sq_queue *, struct sq_scan *);
+	/* While a queue is paused, nothing of it is handed out: to no consumer, and by no pass();
+	 * what was before may still be on its way to a consumer of another worker.  Puts, returns and
+	 * draw() go on, and what expires leaves when it is to be handed out.  Nothing of it is
+	 * durable.  Thread: any worker. */
+	void (*pause)(struct sq_queue *, bool paused);
 	/* Whether nothing waits and no uncommitted transaction has put an item; items that are
 	 * handed out do not count. */
 	bool (*empty)(const struct sq_queue *);
@@ -211,7 +236,10 @@ struct sq_txn_ops {
 	 * take(), the caller's.  False: nothing has happened.  On the consumer's worker. */
 	bool (*pass)(struct sq_txn *, struct sq_consumer *c, struct sq_item *item);
 	/* Settles an item that was handed out.  SQ_REQUEUE and SQ_UNTRIED take the references of
-	 * 'item'; otherwise only its seq, size and 'stored' count. */
+	 * 'item'.  SQ_TRIED changes its 'attempts', which may exceed max_attempts, as the caller
+	 * decides what follows; the item and its references stay the caller's, and another settlement
+	 * of it may be in the same transaction.  The others leave the references to the caller, too;
+	 * dead() of the queue may see the item. */
 	void (*settle)(
 	    struct sq_txn *, struct sq_queue *, struct sq_item *item, enum sq_settle_how how);
 	/* Writes a record; a value without bytes ('p' is NULL) deletes it. */
@@ -243,6 +271,11 @@ struct sq_engine_cfg {
 	const struct sq_engine_files *files;
 	/* The most that sq_txn_ops.room lets into a transaction; 0: the engine's own limit. */
 	uint64_t txn_bytes, txn_items;
+	/* The role has become OWNS or LOST, with a line of why where it is LOST.  Before it says OWNS only
+	 * close(), healthy() and own() may be called, own() after it.  Thread: any, during open(), too.
+	 * Must not block, or call the engine but for log().  NULL: nobody wants to know. */
+	void (*role)(void *owner, enum sq_engine_role, const char *why);
+	void *owner;
 };
 
 struct sq_engine_ops {
@@ -259,11 +292,17 @@ struct sq_engine_ops {
 	bool (*healthy)(struct sq_engine *, struct sq_buf *why);
 	/* Whether commits have been waiting for long.  Thread: any. */
 	bool (*stalled)(struct sq_engine *);
+	/* Whether no other broker can own the state at this moment.  Without it nothing durable is taken
+	 * or handed out.  NULL in the table: always.  Thread: any. */
+	bool (*leased)(const struct sq_engine *);
 	/* Whether the store has reached its maximum.  Callers ask before they make something new,
 	 * and refuse it.  Operations that end or continue existing things have room kept for them.
 	 * With a full disk, in contrast, new things wait for their commit.  NULL: never full.
 	 * Thread: any. */
 	bool (*full)(const struct sq_engine *);
+	/* Its log, from open() to close(), for who wants to know how several brokers share it
+	 * (store/shared/log_shared.h).  NULL in the table: it has none to show.  Thread: any. */
+	const struct sq_log *(*log)(const struct sq_engine *);
 
 	struct sq_start_ops start;
 	struct sq_queue_ops queue;
@@ -276,6 +315,12 @@ struct sq_engine {
 	uint64_t store; /* identity of the state: drawn when the store was made */
 	uint32_t boot;  /* epoch of the log: rises with each process that owns the state */
 };
+
+static inline bool
+sq_engine_leased(const struct sq_engine *e)
+{
+	return e->ops->leased == NULL || e->ops->leased(e);
+}
 
 static inline bool
 sq_engine_full(const struct sq_engine *e)

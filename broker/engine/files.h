@@ -12,6 +12,8 @@ enum { SQ_STORE_FULL_PERCENT = 80 };
 struct sq_engine_files {
 	const char *dir;
 	const struct sq_log_ops *log; /* its log; outlives the engine */
+	const struct sq_log_shared_cfg
+	    *shared; /* of a log of several brokers; outlives it, too; or NULL */
 	enum sq_durability durability;
 	uint64_t interval_ms;
 	uint64_t stall_ms;      /* a commit that takes longer is a stall; 0: none is */

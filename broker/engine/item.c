@@ -1,5 +1,12 @@
 #include "broker/engine/item.h"
 
+void
+sq_item_fini(struct sq_item *item)
+{
+	sq_msg_unref(&item->msg);
+	sq_block_unref(&item->subs);
+}
+
 const char *
 sq_death_name(enum sq_death why)
 {
@@ -13,4 +20,10 @@ sq_death_name(enum sq_death why)
 	};
 
 	return names[why];
+}
+
+const char *
+sq_death_said(enum sq_death why, const struct sq_death_note *note)
+{
+	return note != NULL && note->reason != NULL ? note->reason : sq_death_name(why);
 }

@@ -25,7 +25,9 @@ struct sq_item {
 	bool unsent : 1;  /* handed out and still counted: see sq_consumer_ops.sent */
 	uint8_t round;    /* of its queue's bindings when it was put, 0: of none; the broker's,
 			      * and not durable: see broker/session/order.h */
-	uint16_t attempts; /* number of returns by consumers */
+	uint16_t attempts;   /* number of returns by consumers, and of tries */
+	uint64_t arrived_ms; /* wall clock, ms since 1970, when it was put into a queue that is
+	                       * sq_queue_cfg.timed; else 0.  The engine's, and as durable as the item */
 };
 
 /* The low bits of a time of the workers' clock, never 0: for 'put_ms'. */
@@ -72,6 +74,15 @@ enum sq_death {
 /* The reason in the word that a dead letter and the view have for it. */
 const char *sq_death_name(enum sq_death);
 
+/* What a dead letter says of one message besides. */
+struct sq_death_note {
+	const char *reason; /* in place of sq_death_name(); NULL: that */
+	const char *detail; /* UTF-8 without control characters; NULL: none */
+};
+
+/* The word for the reason, with a note or NULL. */
+const char *sq_death_said(enum sq_death, const struct sq_death_note *);
+
 /* Counts of items that left undelivered, by enum sq_death; at SQ_LEFT_NEW those that found no
  * room. */
 enum { SQ_LEFT_NEW = SQ_DEAD_ABANDONED + 1, SQ_LEFTS };
@@ -81,7 +92,10 @@ enum sq_settle_how {
 	SQ_DONE,       /* delivered */
 	SQ_REQUEUE,    /* back to its old place; counts as an attempt */
 	SQ_UNTRIED,    /* back to its old place without an attempt; also at QoS 0 */
+	SQ_TRIED,      /* counts an attempt, and the item stays the consumer's */
 	SQ_REJECT,     /* never again: dead() */
+	SQ_EXHAUSTED,  /* the consumer has tried it often enough: dead() */
+	SQ_EXPIRED,    /* it has expired while the consumer had it: dead() */
 	SQ_UNFINISHED, /* the consumer has ended, and no other may have it: dead() */
 };
 

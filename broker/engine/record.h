@@ -36,6 +36,18 @@ enum sq_record_kind {
 	/* A queue that is ending: id drawn from sq_broker_id(), sub 0.
 	 * broker/group/ending.c */
 	SQ_RECORD_ENDING = 12,
+	/* The declaration of a named queue: id the group's, sub 0.  broker/subscriber/record.c */
+	SQ_RECORD_DECLARED = 13,
+	/* A lease of a message: id the group's, sub the message's seq.
+	 * broker/subscriber/pull_items.c */
+	SQ_RECORD_LEASE = 14,
+	/* A request that settled and published: id and sub are halves of its hash.
+	 * broker/subscriber/requests.c */
+	SQ_RECORD_SETTLED = 15,
+	/* The key of leases: id and sub 0.  broker/subscriber/pulls.c */
+	SQ_RECORD_LEASE_KEY = 16,
+	/* The consent of a push's target: id the group's, sub 0.  broker/push/consent.c */
+	SQ_RECORD_CONSENT = 17,
 };
 
 /* Fields besides integers and origins (sq_origin_put(), sq_origin_get()).  A take of a malformed

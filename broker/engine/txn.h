@@ -7,6 +7,7 @@
 
 #include "core/task.h"
 
+struct sq_death_note;
 struct sq_engine;
 
 /* A small durable value that the broker keeps beside its queues (broker/engine/record.h).  A key is
@@ -16,7 +17,7 @@ struct sq_record_key {
 	uint64_t id, sub;
 };
 
-enum { SQ_TXN_OWN = 128 };
+enum { SQ_TXN_OWN = 136 };
 
 /* A transaction.  The caller embeds it, zeroed but for 'worker', 'engine' and 'done', and keeps it
  * until done() runs on 'worker'.  sq_txn_ops fill and commit it. */
@@ -26,6 +27,9 @@ struct sq_txn {
 	/* 'err' is 0; or SQ_EIO or SQ_ESTALE: none of its changes was made.  SQ_ESTALE: another
 	 * process has become the writer of the log. */
 	void (*done)(struct sq_txn *, int err);
+	/* For sq_queue_cfg.dead(), of the item that is being settled: the caller sets it around that
+	 * settlement.  NULL: nothing. */
+	const struct sq_death_note *note;
 
 	/* The engine's. */
 	struct sq_task task;

@@ -910,8 +910,10 @@ CONTRACT(attempts_without_a_limit_never_end)
 static void
 limits(struct sq_queue *q, uint32_t max_msgs, enum sq_overflow overflow, uint32_t max_attempts)
 {
-	struct sq_queue_cfg cfg = {
-	    .max_msgs = max_msgs, .overflow = overflow, .max_attempts = max_attempts};
+	struct sq_queue_cfg cfg = {.max_msgs = max_msgs,
+	    .max_bytes = UINT64_MAX,
+	    .overflow = overflow,
+	    .max_attempts = max_attempts};
 
 	ops->queue.limits(q, &cfg);
 }
@@ -1741,8 +1743,10 @@ CONTRACT(above_a_lowered_limit_one_leaves_for_one)
 
 	put_range(q, 1, 3);
 	ops->queue.limits(q,
-	    &(struct sq_queue_cfg){
-		.max_msgs = 1, .overflow = SQ_OVERFLOW_REJECT_PUBLISH, .yields = SQ_YIELD_LONELY});
+	    &(struct sq_queue_cfg){.max_msgs = 1,
+		.max_bytes = UINT64_MAX,
+		.overflow = SQ_OVERFLOW_REJECT_PUBLISH,
+		.yields = SQ_YIELD_LONELY});
 	cr_assert(run());
 	cr_assert_eq(dead.n, 0, "the limit drops nothing");
 	cr_assert(ops->queue.yields(q, 1));

@@ -441,7 +441,7 @@ queue_run(struct sq_task *t)
 	struct sq_consumer *c;
 
 	q->posted = false;
-	while (q->n > 0 && (c = queue_next_consumer(q)) != NULL)
+	while (!q->cfg.paused && q->n > 0 && (c = queue_next_consumer(q)) != NULL)
 		queue_hand(q, c);
 	queue_unref(q);
 }
@@ -519,7 +519,7 @@ op_settle(struct op *op)
 
 	if (i == NULL || crashed)
 		return;
-	if (op->how == SQ_REQUEUE) {
+	if (op->how == SQ_REQUEUE || op->how == SQ_TRIED) {
 		i->item.attempts++;
 	} else if (op->how == SQ_DONE || op->how == SQ_REJECT) {
 		struct sq_item item = items_take(i);
@@ -726,11 +726,45 @@ stored_pass(struct sq_txn *txn, struct sq_consumer *c, struct sq_item *item)
 	return true;
 }
 
+/* The item stays the consumer's. */
+static void
+stored_tried(struct sq_txn *txn, struct sq_queue *q, struct sq_item *item)
+{
+	struct op *op;
+
+	if (item->attempts < UINT16_MAX)
+		item->attempts++;
+	if (!item->stored)
+		return;
+	op = op_new(txn, OP_SETTLE, q);
+	op->item.seq = item->seq;
+	op->how = SQ_TRIED;
+}
+
+/* Whether the item leaves undelivered. */
+static bool
+stored_dies(const struct sq_queue *q, const struct sq_item *item, enum sq_settle_how how)
+{
+	return how >= SQ_REJECT ||
+	    (how == SQ_REQUEUE && q->cfg.max_attempts != 0 &&
+		item->attempts >= q->cfg.max_attempts);
+}
+
 static void
 stored_settle(struct sq_txn *txn, struct sq_queue *q, struct sq_item *item, enum sq_settle_how how)
 {
-	bool stored = item->stored;
+	static const enum sq_death deaths[] = {
+	    [SQ_REQUEUE] = SQ_DEAD_ATTEMPTS,
+	    [SQ_REJECT] = SQ_DEAD_REJECTED,
+	    [SQ_EXHAUSTED] = SQ_DEAD_ATTEMPTS,
+	    [SQ_EXPIRED] = SQ_DEAD_EXPIRED,
+	    [SQ_UNFINISHED] = SQ_DEAD_UNFINISHED,
+	};
 
+	if (how == SQ_TRIED) {
+		stored_tried(txn, q, item);
+		return;
+	}
 	if (item->unsent)
 		stored_sent(q, 1, sq_image_size(item->msg.image));
 	item->unsent = false;
@@ -738,18 +772,13 @@ stored_settle(struct sq_txn *txn, struct sq_queue *q, struct sq_item *item, enum
 		queue_out(q, -1, item);
 	if (how == SQ_REQUEUE && item->attempts < UINT16_MAX)
 		item->attempts++;
-	if (how == SQ_REJECT || how == SQ_UNFINISHED ||
-	    (how == SQ_REQUEUE && q->cfg.max_attempts != 0 &&
-		item->attempts >= q->cfg.max_attempts)) {
+	if (stored_dies(q, item, how)) {
 		struct sq_item dead = how == SQ_REQUEUE ? *item : item_copy(item);
 
-		queue_dead(q, txn, &dead,
-		    how == SQ_REJECT        ? SQ_DEAD_REJECTED
-			: how == SQ_REQUEUE ? SQ_DEAD_ATTEMPTS
-					    : SQ_DEAD_UNFINISHED);
+		queue_dead(q, txn, &dead, deaths[how]);
 		return;
 	}
-	if (stored && how != SQ_UNTRIED) {
+	if (item->stored && how != SQ_UNTRIED) {
 		struct op *op = op_new(txn, OP_SETTLE, q);
 
 		op->item.seq = item->seq;
@@ -835,9 +864,17 @@ static void
 stored_queue_limits(struct sq_queue *q, const struct sq_queue_cfg *cfg)
 {
 	q->cfg.max_msgs = cfg->max_msgs;
+	q->cfg.max_bytes = cfg->max_bytes;
 	q->cfg.max_attempts = cfg->max_attempts;
 	q->cfg.overflow = cfg->overflow;
 	q->cfg.yields = cfg->yields;
+}
+
+static void
+stored_queue_pause(struct sq_queue *q, bool paused)
+{
+	q->cfg.paused = paused;
+	queue_kick(q);
 }
 
 static bool
@@ -881,8 +918,9 @@ stored_queue_state(const struct sq_queue *q, struct sq_queue_state *out)
 	    .memory = UINT64_MAX,
 	    .fair = UINT64_MAX,
 	    .share = UINT64_MAX,
-	    .n = q->n,
-	    .bytes = q->bytes,
+	    .n = q->n + q->n_unsent,
+	    .bytes = q->bytes + q->unsent_bytes,
+	    .unsettled = q->n_out > q->n_unsent ? q->n_out - q->n_unsent : 0,
 	    .last = (q->kept != NULL ? q->kept->next_seq : q->next_seq) - 1,
 	    .takers = q->takers,
 	    .max_msgs = q->cfg.max_msgs,
@@ -926,8 +964,8 @@ stored_consume(struct sq_queue *q, struct sq_consumer *c)
 static void
 stored_demand(struct sq_consumer *c, const struct sq_demand *all)
 {
-	assert(c->way.msgs == 0 || c->stopped); /* of one worker */
 	c->demand = *all;
+	c->demand.msgs -= c->way.msgs < all->msgs ? c->way.msgs : all->msgs;
 	queue_kick(c->queue);
 }
 
@@ -1024,6 +1062,20 @@ stored_ready(struct sq_engine *e)
 	}
 }
 
+static int
+stored_queue_draw(struct sq_queue *q, uint64_t from, uint64_t upto, struct sq_item *out)
+{
+	SQ_LIST_FOR_EACH(i, &q->items, struct stored_item, node) {
+		if (i->item.seq < from || i->item.seq > upto)
+			continue;
+		*out = queue_take(q, i);
+		if (out->qos > 0)
+			queue_out(q, 1, out);
+		return SQ_OK;
+	}
+	return SQ_ENOTFOUND;
+}
+
 const struct sq_engine_ops stored_engine = {
     .name = "stored",
     .durable = true,
@@ -1044,12 +1096,14 @@ const struct sq_engine_ops stored_engine = {
 	    .delete = stored_queue_delete,
 	    .close = stored_queue_close,
 	    .limits = stored_queue_limits,
+	    .pause = stored_queue_pause,
 	    .full = stored_queue_full,
 	    .busy = stored_queue_busy,
 	    .depth = stored_queue_depth,
 	    .attend = stored_queue_attend,
 	    .yields = stored_queue_yields,
 	    .state = stored_queue_state,
+	    .draw = stored_queue_draw,
 	    .empty = stored_queue_empty,
 	},
     .txn =
@@ -1128,6 +1182,24 @@ void
 stored_engine_full(bool is_full)
 {
 	full = is_full;
+}
+
+void
+stored_engine_forget(uint8_t kind)
+{
+	SQ_LIST_FOR_EACH_SAFE(r, &records, struct stored_record, node) {
+		if (r->key.kind == kind)
+			record_free(r);
+	}
+}
+
+void
+stored_engine_clear(uint8_t kind, size_t offset, unsigned char bits)
+{
+	SQ_LIST_FOR_EACH(r, &records, struct stored_record, node) {
+		if (r->key.kind == kind)
+			r->value[offset] &= (unsigned char)~bits;
+	}
 }
 
 size_t

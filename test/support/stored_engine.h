@@ -31,6 +31,10 @@ void stored_engine_full(bool full);
 size_t stored_engine_records(uint8_t kind); /* 0: of any kind */
 size_t stored_engine_queues(void);
 size_t stored_engine_items(void);
+/* What another broker has made of these: it forgets those of a kind, or clears bits of the byte at
+ * 'offset' of each.  While no broker has it open. */
+void stored_engine_forget(uint8_t kind);
+void stored_engine_clear(uint8_t kind, size_t offset, unsigned char bits);
 /* Commits that held something durable, since the reset. */
 size_t stored_engine_commits(void);
 

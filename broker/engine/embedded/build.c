@@ -112,6 +112,13 @@ settle_gone(struct sq_txn *txn, struct sq_queue *q, struct sq_item *item)
 		sq_queue_settled(q, item);
 }
 
+static void
+settle_attempts(struct sq_txn *txn, const struct sq_queue *q, const struct sq_item *item)
+{
+	if (item->stored)
+		sq_oplog_attempts(&sq_build_of(txn)->log, q->id, item->seq, item->attempts);
+}
+
 void
 sq_build_settle(
     struct sq_txn *txn, struct sq_queue *q, struct sq_item *item, enum sq_settle_how how)
@@ -121,12 +128,15 @@ sq_build_settle(
 		settle_gone(txn, q, item);
 		return;
 	case SQ_REJECT:
-		sq_queue_dead(q, txn, item, SQ_DEAD_REJECTED);
+	case SQ_EXHAUSTED:
+	case SQ_EXPIRED:
+	case SQ_UNFINISHED:
+		sq_queue_dead_how(q, txn, item, how);
 		settle_gone(txn, q, item);
 		return;
-	case SQ_UNFINISHED:
-		sq_queue_dead(q, txn, item, SQ_DEAD_UNFINISHED);
-		settle_gone(txn, q, item);
+	case SQ_TRIED:
+		(void)sq_queue_tried(q, item);
+		settle_attempts(txn, q, item);
 		return;
 	case SQ_REQUEUE:
 		if (sq_queue_tried(q, item)) {
@@ -135,8 +145,7 @@ sq_build_settle(
 			sq_item_fini(item);
 			return;
 		}
-		if (item->stored)
-			sq_oplog_attempts(&sq_build_of(txn)->log, q->id, item->seq, item->attempts);
+		settle_attempts(txn, q, item);
 		break;
 	case SQ_UNTRIED:
 		break;
@@ -184,7 +193,7 @@ sq_build_entry(struct sq_txn *txn)
 
 	/* A settlement that is lost is a delivery once more: nobody waits for its sync. */
 	b->entry.patient = !b->pressing;
-	b->entry.data = (struct sq_bytes){sq_buf_data(&b->log), sq_buf_len(&b->log)};
+	b->entry.data = sq_buf_bytes(&b->log);
 	return &b->entry;
 }
 

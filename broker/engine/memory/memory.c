@@ -32,6 +32,7 @@ memory_put(struct sq_txn *txn, struct sq_queue *q, struct sq_item *item)
 	int err;
 
 	item->stored = false;
+	item->arrived_ms = q->cfg.timed ? sq_clock_wall_ms() : 0;
 	err = sq_queue_offer(q, txn, item);
 	if (err == SQ_OK)
 		sq_queue_arrive(q, item);
@@ -52,11 +53,14 @@ memory_settle(struct sq_txn *txn, struct sq_queue *q, struct sq_item *item, enum
 	case SQ_DONE:
 		break;
 	case SQ_REJECT:
-		sq_queue_dead(q, txn, item, SQ_DEAD_REJECTED);
-		break;
+	case SQ_EXHAUSTED:
+	case SQ_EXPIRED:
 	case SQ_UNFINISHED:
-		sq_queue_dead(q, txn, item, SQ_DEAD_UNFINISHED);
+		sq_queue_dead_how(q, txn, item, how);
 		break;
+	case SQ_TRIED:
+		(void)sq_queue_tried(q, item);
+		return;
 	case SQ_REQUEUE:
 		if (!sq_queue_tried(q, item)) {
 			sq_queue_back(q, item);
@@ -199,6 +203,8 @@ const struct sq_engine_ops sq_engine_memory = {
 	    .peek = sq_queue_peek,
 	    .draw = sq_queue_draw,
 	    .recall = sq_queue_recall,
+	    .scan = sq_queue_scan,
+	    .pause = sq_queue_pause,
 	    .empty = sq_queue_empty,
 	},
     .txn =

@@ -146,6 +146,21 @@ sq_queue_dead(struct sq_queue *q, struct sq_txn *txn, const struct sq_item *item
 		q->cfg.dead(q->cfg.arg, txn, item, why);
 }
 
+void
+sq_queue_dead_how(
+    struct sq_queue *q, struct sq_txn *txn, const struct sq_item *item, enum sq_settle_how how)
+{
+	static const enum sq_death deaths[] = {
+	    [SQ_REJECT] = SQ_DEAD_REJECTED,
+	    [SQ_EXHAUSTED] = SQ_DEAD_ATTEMPTS,
+	    [SQ_EXPIRED] = SQ_DEAD_EXPIRED,
+	    [SQ_UNFINISHED] = SQ_DEAD_UNFINISHED,
+	};
+
+	if (how >= SQ_REJECT)
+		sq_queue_dead(q, txn, item, deaths[how]);
+}
+
 /* Items that leave undelivered: collected under the lock, buried without it. */
 
 void
@@ -218,7 +233,7 @@ sq_queue_unref(struct sq_queue *q)
 	pthread_mutex_destroy(&q->lock);
 	sq_ring_fini(&q->head);
 	sq_ring_fini(&q->tail);
-	free(q->gap.skip);
+	sq_gap_fini(&q->gap);
 	free((void *)(uintptr_t)q->cfg.name);
 	free(q);
 }
@@ -287,12 +302,21 @@ sq_queue_head_waits(const struct sq_queue *q)
 }
 
 bool
+sq_queue_holds_back(const struct sq_queue *q, const struct sq_item *item)
+{
+	return q->id != 0 && item->qos > 0 &&
+	    atomic_load_explicit(&q->store->held_back, memory_order_relaxed);
+}
+
+bool
 sq_queue_is_wanted(const struct sq_queue *q)
 {
 	const struct sq_item *first = q->head.n > 0 && !sq_queue_head_waits(q)
 	    ? sq_ring_at(&q->head, 0)
 	    : NULL;
 
+	if (q->cfg.paused)
+		return false;
 	SQ_LIST_FOR_EACH(c, &q->consumers, struct sq_consumer, node) {
 		if (first != NULL
 			? sq_demand_covers(&c->demand, first)
@@ -346,6 +370,7 @@ sq_queue_limits(struct sq_queue *q, const struct sq_queue_cfg *cfg)
 {
 	pthread_mutex_lock(&q->lock);
 	q->cfg.max_msgs = cfg->max_msgs;
+	q->cfg.max_bytes = cfg->max_bytes;
 	q->cfg.max_attempts = cfg->max_attempts;
 	q->cfg.overflow = cfg->overflow;
 	q->cfg.yields = cfg->yields;

@@ -13,12 +13,19 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdlib.h>
 
 #include "broker/share/charge.h"
 #include "broker/engine/engine.h"
 #include "broker/engine/queue/ring.h"
 #include "broker/metrics/metrics.h"
 #include "core/task.h"
+
+/* The newest number of attempts of an item whose copy in the store may have an older one. */
+struct sq_gap_tried {
+	uint64_t seq;
+	uint16_t attempts;
+};
 
 /* Items from seq 'from' to 'to' that are in the store only. */
 struct sq_gap {
@@ -27,16 +34,30 @@ struct sq_gap {
 	uint64_t n, bytes;
 	uint64_t *skip; /* ascending: seqs that are settled or claimed, not to be read */
 	size_t n_skip;
+	struct sq_gap_tried *tried; /* of a start, ascending; several of an item by attempts */
+	size_t n_tried;
 };
+
+static inline void
+sq_gap_fini(struct sq_gap *gap)
+{
+	free(gap->skip);
+	free(gap->tried);
+	*gap = (struct sq_gap){0};
+}
 
 /* The engine's store in the view of queues; written by the engine alone. */
 struct sq_queue_store {
 	/* Requests a read of some items of the gap; sq_queue_paged() or sq_queue_rest() follows.
 	 * Locks: the queue's is held. */
 	void (*page)(struct sq_queue *);
+	/* Goes on with a scan that comes to the gap, by steps of sq_queue_scan_reads(), reads and
+	 * sq_queue_scan_add(); sq_queue_scan_end() follows. */
+	void (*scan)(struct sq_scan *);
 	/* Bytes of a transaction's log entry so far. */
 	uint64_t (*txn_bytes)(const struct sq_txn *);
 	atomic_bool full;           /* the store accepts no items */
+	atomic_bool held_back;      /* items of QoS 1 and 2 stay in its queues */
 	atomic_uint_fast64_t clean; /* seqs below this are in the store's tables */
 	uint64_t cache;             /* bytes of waiting items that queues may keep in memory */
 	atomic_uint_fast64_t held;  /* number of queues with such items */
@@ -150,6 +171,8 @@ void sq_queue_state(const struct sq_queue *, struct sq_queue_state *);
 bool sq_queue_peek(const struct sq_queue *, uint64_t from, struct sq_item *out);
 int sq_queue_draw(struct sq_queue *, uint64_t from, uint64_t upto, struct sq_item *out);
 bool sq_queue_recall(struct sq_queue *);
+void sq_queue_scan(struct sq_queue *, struct sq_scan *);
+void sq_queue_pause(struct sq_queue *, bool paused);
 bool sq_queue_empty(const struct sq_queue *);
 /* Makes room by the queue's policy and counts the item as coming.  SQ_ENOMEM: the item was
  * dropped. */
@@ -163,6 +186,10 @@ void sq_queue_settled(struct sq_queue *, struct sq_item *item);
 void sq_queue_back(struct sq_queue *, struct sq_item *item);
 /* Counts an attempt; true: it was the last. */
 bool sq_queue_tried(struct sq_queue *, struct sq_item *item);
+/* Has an item that was handed out leave undelivered where 'how' says so: SQ_REJECT and those that
+ * follow it. */
+void sq_queue_dead_how(
+    struct sq_queue *, struct sq_txn *, const struct sq_item *item, enum sq_settle_how how);
 /* Counts an item that leaves undelivered, and calls sq_queue_cfg.dead(). */
 void
 sq_queue_dead(struct sq_queue *, struct sq_txn *, const struct sq_item *item, enum sq_death why);
@@ -193,6 +220,21 @@ bool sq_queue_may_read(struct sq_queue *, uint64_t bytes, uint32_t n);
 /* Drops items from memory that are in the tables, down to the queue's share of the cache; all of
  * them if memory is short and the queue has no demand. */
 void sq_queue_page_out(struct sq_queue *);
+/* The store's items are not held back any more.  Thread: any. */
+void sq_queue_go_on(struct sq_queue *);
+/* A read of the store for a scan: items 'from' to 'to'. */
+struct sq_scan_read {
+	uint64_t from, to;
+	uint64_t gap_from; /* the gap's when it was asked for */
+};
+/* Whether the scan of the queue needs a read.  If not, it is complete, or has an error. */
+bool sq_queue_scan_reads(struct sq_queue *, struct sq_scan *, struct sq_scan_read *);
+/* Adds what waits up to 'upto': the store has the 'n' items until there, in order, which stay the
+ * caller's. */
+void sq_queue_scan_add(struct sq_queue *, struct sq_scan *, const struct sq_scan_read *,
+    struct sq_item *read, size_t n, uint64_t upto);
+/* Has done() run with 'err'; the scan is its owner's then.  Thread: any. */
+void sq_queue_scan_end(struct sq_scan *, int err);
 /* Whether the gap skips a seq; has it skip that of a claimed item. */
 bool sq_queue_skips(const struct sq_queue *, uint64_t seq);
 void sq_queue_skip(struct sq_queue *, const struct sq_item *claimed);
@@ -200,5 +242,7 @@ void sq_queue_skip(struct sq_queue *, const struct sq_item *claimed);
 void sq_gap_skip(struct sq_gap *, uint64_t seq);
 /* Whether a gap of the caller's skips a seq. */
 bool sq_gap_skips(const struct sq_gap *, uint64_t seq);
+/* The attempts of an item of the gap, whose copy in the store has had 'stored' of them. */
+uint16_t sq_gap_attempts(const struct sq_gap *, uint64_t seq, uint16_t stored);
 
 #endif

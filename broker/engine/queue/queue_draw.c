@@ -68,6 +68,10 @@ queue_draw(struct sq_queue *q, uint64_t from, uint64_t upto, struct sq_item *out
 	}
 	if (at == ring->n || sq_ring_at(ring, at)->seq > upto)
 		return SQ_ENOTFOUND;
+	if (ring == &q->tail && q->read.pending) /* which goes by what the gap skips */
+		return SQ_EAGAIN;
+	if (sq_queue_holds_back(q, sq_ring_at(ring, at)))
+		return SQ_EAGAIN;
 	sq_ring_take(ring, at, out);
 	queue_drawn(q, out, ring == &q->head);
 	if (ring == &q->tail) /* the gap may come to reach beyond it */

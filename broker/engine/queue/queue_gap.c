@@ -35,6 +35,24 @@ sq_gap_skip(struct sq_gap *gap, uint64_t seq)
 	gap->n_skip++;
 }
 
+uint16_t
+sq_gap_attempts(const struct sq_gap *gap, uint64_t seq, uint16_t stored)
+{
+	size_t lo = 0, hi = gap->n_tried;
+
+	while (lo < hi) { /* behind the last of that seq */
+		size_t mid = (lo + hi) / 2;
+
+		if (gap->tried[mid].seq <= seq)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	if (lo == 0 || gap->tried[lo - 1].seq != seq || gap->tried[lo - 1].attempts < stored)
+		return stored;
+	return gap->tried[lo - 1].attempts;
+}
+
 /* The gap has been read to its end: the items behind it are next; under the lock. */
 static void
 queue_close_gap(struct sq_queue *q)
@@ -57,6 +75,9 @@ sq_queue_restore(struct sq_queue *q, const struct sq_gap *gap, struct sq_ring *t
 	q->last_seq = gap->to;
 	if (gap->n_skip > 0)
 		sq_queue_handed(q, gap->skip[gap->n_skip - 1]);
+	/* Those behind the gap are in the tables with fewer attempts, or come there. */
+	if (gap->n_tried > 0 && gap->tried[gap->n_tried - 1].seq > gap->to)
+		sq_queue_handed(q, gap->tried[gap->n_tried - 1].seq);
 	for (uint32_t i = 0; i < tail->n; i++) {
 		sq_queue_hold(q, sq_item_bytes(sq_ring_at(tail, i)));
 		q->last_seq = sq_ring_at(tail, i)->seq;
@@ -192,7 +213,7 @@ queue_page_out_one(struct sq_queue *q, struct sq_item *item)
 	sq_queue_hold(q, -(int64_t)bytes);
 	if (item->stored) {
 		if (!q->gap.open) {
-			free(q->gap.skip);
+			sq_gap_fini(&q->gap);
 			q->gap = (struct sq_gap){.from = item->seq, .open = true};
 		}
 		q->gap.to = item->seq;
@@ -247,11 +268,13 @@ sq_queue_skips(const struct sq_queue *q, uint64_t seq)
 void
 sq_queue_skip(struct sq_queue *q, const struct sq_item *claimed)
 {
+	uint32_t bytes = sq_item_bytes(claimed);
+
 	pthread_mutex_lock(&q->lock);
 	sq_gap_skip(&q->gap, claimed->seq);
 	sq_queue_handed(q, claimed->seq);
 	q->gap.n--;
-	q->gap.bytes -= sq_item_bytes(claimed);
+	q->gap.bytes -= bytes < q->gap.bytes ? bytes : q->gap.bytes;
 	pthread_mutex_unlock(&q->lock);
 }
 

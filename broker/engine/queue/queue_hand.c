@@ -55,8 +55,8 @@ queue_hand(
 	size_t n = 0;
 
 	while (n < HAND_MAX && !sq_dead_list_full(dead) && q->head.n > 0 &&
-	    !sq_queue_head_waits(q) && sq_demand_covers(&c->demand, sq_ring_at(&q->head, 0)) &&
-	    (alone || n == 0)) {
+	    !sq_queue_head_waits(q) && !sq_queue_holds_back(q, sq_ring_at(&q->head, 0)) &&
+	    sq_demand_covers(&c->demand, sq_ring_at(&q->head, 0)) && (alone || n == 0)) {
 		struct sq_item item = sq_queue_pop(q);
 
 		if (sq_item_expired(&item, now_ms)) {
@@ -140,7 +140,9 @@ sq_queue_hand_out(struct sq_task *t)
 	dead.n = dead.bytes = 0;
 	pthread_mutex_lock(&q->lock);
 	q->posted = false;
-	while (q->head.n > 0 && !sq_queue_head_waits(q) && (c = queue_next_consumer(q)) != NULL) {
+	while (!q->cfg.paused && q->head.n > 0 && !sq_queue_head_waits(q) &&
+	    !sq_queue_holds_back(q, sq_ring_at(&q->head, 0)) &&
+	    (c = queue_next_consumer(q)) != NULL) {
 		n = queue_hand(q, c, items, &dead);
 		if (n > 0 && c->worker != q->cfg.owner) {
 			queue_send(c, items, n);
@@ -174,7 +176,7 @@ sq_queue_pass(struct sq_consumer *c, struct sq_item *item)
 		return false;
 	pthread_mutex_lock(&q->lock);
 	passes = q->head.n == 0 && !q->gap.open && sq_demand_covers(&c->demand, item) &&
-	    c->way.msgs == 0 && !q->deleted;
+	    c->way.msgs == 0 && !q->deleted && !q->cfg.paused;
 	if (passes) {
 		item->seq = q->id != 0 ? q->last_seq : ++q->last_seq;
 		sq_demand_take(&c->demand, item);
@@ -184,6 +186,7 @@ sq_queue_pass(struct sq_consumer *c, struct sq_item *item)
 	pthread_mutex_unlock(&q->lock);
 	if (passes) {
 		item->put_ms = sq_item_time(sq_worker_now_ms(c->worker));
+		item->arrived_ms = q->cfg.timed ? sq_clock_wall_ms() : 0;
 		sq_metric_observe(q->metrics, SQ_H_QUEUE, 0);
 	}
 	return passes;
@@ -225,6 +228,24 @@ sq_queue_demand(struct sq_consumer *c, const struct sq_demand *all)
 		if (c->demand.msgs > 0)
 			sq_queue_kick(q);
 	}
+	pthread_mutex_unlock(&q->lock);
+}
+
+void
+sq_queue_pause(struct sq_queue *q, bool paused)
+{
+	pthread_mutex_lock(&q->lock);
+	q->cfg.paused = paused;
+	if (!paused)
+		sq_queue_kick(q);
+	pthread_mutex_unlock(&q->lock);
+}
+
+void
+sq_queue_go_on(struct sq_queue *q)
+{
+	pthread_mutex_lock(&q->lock);
+	sq_queue_kick(q);
 	pthread_mutex_unlock(&q->lock);
 }
 

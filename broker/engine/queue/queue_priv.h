@@ -83,6 +83,8 @@ struct sq_item sq_queue_pop(struct sq_queue *);
 /* Whether the head begins with a claimed item that came back, from within the gap: the gap before
  * it is read first. */
 bool sq_queue_head_waits(const struct sq_queue *);
+/* Whether the queue's store has the item, which waits, stay where it is. */
+bool sq_queue_holds_back(const struct sq_queue *, const struct sq_item *);
 /* The task of the owner.  Locks: none is held. */
 void sq_queue_hand_out(struct sq_task *);
 /* Counts items as handed out and not sent.  Locks: none needed. */

@@ -225,6 +225,7 @@ sq_queue_state(const struct sq_queue *cq, struct sq_queue_state *out)
 	    .share = sq_queue_share_room(q),
 	    .memory = sq_queue_memory_room(q),
 	    .fair = sq_queue_memory_fair(q),
+	    .paused = q->cfg.paused,
 	    .store_full = q->id != 0 && atomic_load_explicit(&q->store->full, memory_order_relaxed),
 	};
 	for (int i = 0; i < SQ_LEFTS; i++)

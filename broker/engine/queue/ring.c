@@ -5,13 +5,6 @@
 
 #include "core/mem.h"
 
-void
-sq_item_fini(struct sq_item *item)
-{
-	sq_msg_unref(&item->msg);
-	sq_block_unref(&item->subs);
-}
-
 static void
 ring_grow(struct sq_ring *r)
 {
