@@ -677,6 +677,116 @@ Test(table, another_format_is_refused)
 	cr_assert_eq(sq_table_meta(table).boots, 2, "a refusal is no boot");
 }
 
+/* The entries of 'meta'. */
+static size_t
+raw_meta_entries(void)
+{
+	MDB_env *env;
+	MDB_txn *txn;
+	MDB_dbi dbi;
+	MDB_stat s;
+
+	env = raw_open("meta", &txn, &dbi);
+	cr_assert_eq(mdb_stat(txn, dbi, &s), 0);
+	raw_close(env, txn);
+	return s.ms_entries;
+}
+
+Test(table, only_those_of_a_shared_log_have_a_mark)
+{
+	open_table(64 * MIB, false);
+	begin();
+	commit(3);
+	cr_assert(!sq_table_meta(table).shared);
+	cr_assert_eq(sq_table_format(table), SQ_TABLE_FORMAT_FIRST);
+	sq_table_close(&table);
+	cr_assert_eq(raw_meta_entries(), (size_t)2, "format and state, as older brokers know it");
+}
+
+Test(table, a_mark_is_kept_with_the_commit)
+{
+	const struct sq_log_mark first = {5, UINT64_MAX}, second = {7, 12};
+	struct sq_buf err = {0};
+
+	cr_assert_eq(sq_table_make(dir, 64 * MIB, 4711, &err), SQ_OK);
+	open_table(64 * MIB, false);
+	cr_assert(sq_table_meta(table).shared);
+	cr_assert_eq(sq_table_meta(table).store, 4711);
+	cr_assert_eq(sq_table_meta(table).lsn, 0);
+	cr_assert_eq(sq_table_meta(table).mark.lsn, 0);
+	cr_assert_eq(sq_table_format(table), SQ_TABLE_FORMAT_SHARED, "older brokers refuse it");
+	begin();
+	ok(sq_table_put_mark(table, &first));
+	commit(4);
+	begin();
+	ok(sq_table_put_mark(table, &second));
+	sq_table_abort(table);
+	cr_assert_eq(sq_table_meta(table).mark.lsn, 5);
+	sq_table_close(&table);
+	open_table(64 * MIB, true);
+	cr_assert_eq(sq_table_meta(table).mark.lsn, 5);
+	cr_assert_eq(sq_table_meta(table).mark.chain, UINT64_MAX);
+	sq_table_close(&table);
+	cr_assert_eq(raw_meta_entries(), (size_t)3);
+	cr_assert_eq(sq_table_remove(dir, &err), SQ_OK);
+	cr_assert(!sq_table_there(dir));
+	cr_assert_eq(sq_table_remove(dir, &err), SQ_OK, "there is none");
+}
+
+Test(table, whose_tables_they_are_changes_at_once)
+{
+	const struct sq_log_mark mark = {9, 12};
+
+	open_table(64 * MIB, false);
+	begin();
+	commit(7);
+	ok(sq_table_share(table));
+	cr_assert(sq_table_meta(table).shared);
+	sq_table_close(&table);
+	open_table(64 * MIB, false);
+	cr_assert(sq_table_meta(table).shared);
+	cr_assert_eq(sq_table_format(table), SQ_TABLE_FORMAT_SHARED);
+	cr_assert_eq(sq_table_meta(table).lsn, 7);
+	cr_assert_eq(sq_table_meta(table).mark.lsn, 7);
+	cr_assert_eq(sq_table_meta(table).mark.chain, 0, "it is not known");
+	begin();
+	ok(sq_table_put_mark(table, &mark));
+	commit(9);
+	ok(sq_table_unshare(table, 40));
+	sq_table_close(&table);
+	open_table(64 * MIB, false);
+	cr_assert(!sq_table_meta(table).shared);
+	cr_assert_eq(sq_table_format(table), SQ_TABLE_FORMAT_NAMED);
+	cr_assert_eq(sq_table_meta(table).lsn, 9);
+	cr_assert_eq(sq_table_meta(table).boots, 41);
+	sq_table_close(&table);
+	cr_assert_eq(raw_meta_entries(), (size_t)2);
+}
+
+Test(table, a_format_is_raised_for_good)
+{
+	open_table(64 * MIB, false);
+	cr_assert_eq(sq_table_format(table), SQ_TABLE_FORMAT_FIRST, "as older brokers know it");
+	cr_assert_eq(sq_table_begin(table), SQ_OK);
+	cr_assert_eq(sq_table_raise_format(table, SQ_TABLE_FORMAT_NAMED), SQ_OK);
+	sq_table_abort(table);
+	cr_assert_eq(sq_table_format(table), SQ_TABLE_FORMAT_FIRST, "it was not committed");
+	for (unsigned i = 0; i < 2; i++) {
+		enum sq_table_format format = i == 0 ? SQ_TABLE_FORMAT_NAMED
+						     : SQ_TABLE_FORMAT_FIRST;
+
+		cr_assert_eq(sq_table_begin(table), SQ_OK);
+		cr_assert_eq(sq_table_raise_format(table, format), SQ_OK);
+		cr_assert_eq(sq_table_commit(table, 1 + i), SQ_OK);
+		cr_assert_eq(sq_table_format(table), SQ_TABLE_FORMAT_NAMED);
+		sq_table_close(&table);
+		open_table(64 * MIB, i == 1);
+		cr_assert_eq(sq_table_format(table), SQ_TABLE_FORMAT_NAMED);
+		sq_table_close(&table);
+		open_table(64 * MIB, false);
+	}
+}
+
 Test(table, a_file_of_lmdb_that_is_not_ours_is_refused)
 {
 	char path[64];

@@ -43,6 +43,13 @@ put_expires_ms(struct sq_build *b, const struct sq_item *item)
 	return item->expires_ms + (uint64_t)b->wall_ahead;
 }
 
+/* When an item arrives: at the time of the first one, which is written once. */
+static uint64_t
+put_arrived_ms(const struct sq_build *b)
+{
+	return b->arrived_ms != 0 ? b->arrived_ms : sq_clock_wall_ms();
+}
+
 uint64_t
 sq_build_bytes(const struct sq_txn *txn)
 {
@@ -79,6 +86,7 @@ sq_build_put(struct sq_txn *txn, struct sq_queue *q, struct sq_item *item)
 		return SQ_ENOMEM;
 	}
 	item->stored = false;
+	item->arrived_ms = q->cfg.timed ? put_arrived_ms(b) : 0;
 	err = sq_queue_offer(q, txn, item);
 	if (err != SQ_OK)
 		return err;
@@ -88,7 +96,7 @@ sq_build_put(struct sq_txn *txn, struct sq_queue *q, struct sq_item *item)
 	}
 	put_own(
 	    b, item, !sq_oplog_message(&b->log, &b->last_message, item, put_expires_ms(b, item)));
-	sq_oplog_put(&b->log, q->id, item);
+	sq_oplog_put(&b->log, &b->arrived_ms, q->id, item);
 	b->pressing = true;
 	put = (struct sq_put){sq_queue_ref(q), *item};
 	sq_buf_append(&b->puts, &put, sizeof put);

@@ -14,6 +14,7 @@ struct sq_build {
 	size_t last_message; /* for sq_oplog_message() */
 	bool pressing;       /* it has more than settlements */
 	int64_t wall_ahead;  /* ms from the workers' clock to the wall clock; 0: not read yet */
+	uint64_t arrived_ms; /* of all stored puts into timed queues: for sq_oplog_put() */
 };
 
 _Static_assert(sizeof(struct sq_build) <= sizeof(((struct sq_txn *)0)->own.bytes),

@@ -15,6 +15,7 @@ sq_item_from_table(const struct sq_table_item *stored)
 	    .assured = stored->assured,
 	    .stored = true,
 	    .attempts = stored->attempts,
+	    .arrived_ms = stored->arrived_ms,
 	};
 
 	item.msg.block = sq_block_copy(stored->image.p, stored->image.len);

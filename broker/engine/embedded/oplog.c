@@ -6,6 +6,10 @@ enum {
 	FLAG_ASSURED = 1,
 	PUT_QOS = 3,
 	PUT_RETAIN = 4,
+	PUT_TIMED = 8,
+	/* A settlement in this queue, which no queue has, says with its seq when the timed puts behind it
+	 * arrived.  Brokers that know nothing of it settle nothing, and ignore PUT_TIMED. */
+	ARRIVED = 0,
 	MESSAGE_HEADER = 1 + 1 + SQ_ORIGIN_SIZE + 8,
 	DELETED = UINT32_MAX, /* as the length of a record's value */
 };
@@ -35,13 +39,19 @@ sq_oplog_message(struct sq_buf *log, size_t *last, const struct sq_item *item, u
 }
 
 void
-sq_oplog_put(struct sq_buf *log, uint64_t queue, const struct sq_item *item)
+sq_oplog_put(struct sq_buf *log, uint64_t *arrived_ms, uint64_t queue, const struct sq_item *item)
 {
 	uint32_t n = item->subs != NULL ? item->subs->size / sizeof(uint32_t) : 0, sub;
+	bool timed = item->arrived_ms != 0;
 
+	if (timed && *arrived_ms != item->arrived_ms) {
+		*arrived_ms = item->arrived_ms;
+		sq_oplog_settle(log, ARRIVED, item->arrived_ms);
+	}
 	sq_buf_u8(log, SQ_OP_PUT);
 	sq_buf_u64(log, queue);
-	sq_buf_u8(log, (uint8_t)(item->qos | (item->retain ? PUT_RETAIN : 0)));
+	sq_buf_u8(
+	    log, (uint8_t)(item->qos | (item->retain ? PUT_RETAIN : 0) | (timed ? PUT_TIMED : 0)));
 	sq_buf_u8(log, (uint8_t)n);
 	for (uint32_t i = 0; i < n; i++) {
 		memcpy(&sub, item->subs->bytes + i * sizeof sub, sizeof sub);
@@ -141,6 +151,7 @@ read_put(struct sq_oplog_reader *r)
 	flags = sq_read8(&r->in);
 	op->put.qos = flags & PUT_QOS;
 	op->put.retain = (flags & PUT_RETAIN) != 0;
+	op->put.arrived_ms = (flags & PUT_TIMED) != 0 ? r->arrived_ms : 0;
 	op->put.subs.len = sq_read8(&r->in) * sizeof(uint32_t);
 	op->put.subs.p = sq_read_bytes(&r->in, op->put.subs.len);
 	if (op->put.image == NULL || op->put.qos == 0 || op->put.qos == PUT_QOS)
@@ -198,8 +209,21 @@ sq_oplog_next(struct sq_oplog_reader *r)
 			read_small(r);
 		else
 			r->in.bad = true;
-		if (!r->in.bad)
+		if (kind == SQ_OP_SETTLE && r->op.queue == ARRIVED)
+			r->arrived_ms = r->op.seq;
+		else if (!r->in.bad)
 			return &r->op;
 	}
 	return NULL;
+}
+
+bool
+sq_oplog_sound(struct sq_bytes data)
+{
+	struct sq_oplog_reader r;
+
+	sq_oplog_read(&r, data);
+	while (sq_oplog_next(&r) != NULL)
+		continue;
+	return !r.in.bad;
 }

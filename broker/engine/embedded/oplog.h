@@ -21,10 +21,13 @@ sq_seq(uint64_t lsn, uint32_t count)
 	return lsn << SQ_SEQ_BITS | count;
 }
 
+/* The version of all this, for logs that say so: sq_log_cfg.format. */
+enum { SQ_OPLOG_FORMAT = 1 };
+
 enum sq_op_kind {
 	SQ_OP_MESSAGE = 1,  /* the message of the puts that follow */
 	SQ_OP_PUT = 2,      /* that message to a queue */
-	SQ_OP_SETTLE = 3,   /* an item is settled */
+	SQ_OP_SETTLE = 3,   /* an item is settled; of queue 0, which is none: oplog.c, ARRIVED */
 	SQ_OP_ATTEMPTS = 4, /* an item has come back */
 	SQ_OP_RECORD = 5,
 	SQ_OP_QUEUE_OPEN = 6,
@@ -43,6 +46,7 @@ struct sq_op_view {
 		uint8_t qos;
 		bool retain, assured;
 		struct sq_bytes subs; /* u32 each */
+		uint64_t arrived_ms;  /* wall-clock; 0: not kept */
 	} put;
 	struct sq_record_key key;
 	struct sq_bytes value; /* a record's value, p NULL: deleted; or a queue's name */
@@ -54,7 +58,10 @@ struct sq_op_view {
  * '*last' is its offset in 'log' + 1; 0: none. */
 bool
 sq_oplog_message(struct sq_buf *log, size_t *last, const struct sq_item *item, uint64_t expires_ms);
-void sq_oplog_put(struct sq_buf *log, uint64_t queue, const struct sq_item *item);
+/* Writes a put of the last message.  Its time of arrival, where it has one, is written first unless
+ * '*arrived_ms', which starts at 0, is the same. */
+void
+sq_oplog_put(struct sq_buf *log, uint64_t *arrived_ms, uint64_t queue, const struct sq_item *item);
 void sq_oplog_settle(struct sq_buf *log, uint64_t queue, uint64_t seq);
 void sq_oplog_attempts(struct sq_buf *log, uint64_t queue, uint64_t seq, uint16_t attempts);
 void sq_oplog_record(struct sq_buf *log, const struct sq_record_key *, struct sq_bytes value);
@@ -69,11 +76,14 @@ struct sq_block *sq_oplog_subs(const struct sq_op_view *);
 struct sq_oplog_reader {
 	struct sq_reader in;
 	struct sq_op_view op;
+	uint64_t arrived_ms; /* of the timed puts that follow */
 };
 
 void sq_oplog_read(struct sq_oplog_reader *, struct sq_bytes data);
 /* The next operation, valid until the next call; NULL at the end, or at a malformed one
  * ('in.bad'). */
 const struct sq_op_view *sq_oplog_next(struct sq_oplog_reader *);
+/* Whether all operations of a record are well-formed. */
+bool sq_oplog_sound(struct sq_bytes data);
 
 #endif

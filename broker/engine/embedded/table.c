@@ -1,13 +1,12 @@
-/* The tables: opening and making them, meta data, formats, errors.  The checkpoint's writes are in
- * table_write.c, reads in table_read.c and table_check.c, the form of keys and values in
- * table_value.c. */
+/* The tables: opening them, meta data, formats.  The environment's parts are in table_env.c, making is in
+ * table_make.c, the checkpoint's writes in table_write.c, reads in table_read.c and table_check.c, the
+ * form of keys and values in table_value.c. */
 #include "broker/engine/embedded/table_priv.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -17,10 +16,7 @@
 #include "core/mem.h"
 
 enum {
-	TABLE_READERS = 256,         /* reads at a time */
-	TABLE_LOCK_BYTES = 20 << 10, /* of LMDB's file of readers: a page or so more than it asks */
-	TABLE_PUT_SHARE = 8,         /* one part of so many is for deletes only */
-	TABLE_ERROR_MAX = 512,
+	TABLE_PUT_SHARE = 8, /* one part of so many is for deletes only */
 };
 
 /* Brings the tables from a format to the next one, within the transaction that
@@ -28,55 +24,12 @@ enum {
 typedef int table_upgrade_fn(struct sq_table *, MDB_txn *);
 
 /* By the format that is there.  There was none before 1. */
-static table_upgrade_fn *const upgrades[SQ_TABLE_FORMAT] = {NULL};
+static table_upgrade_fn *const upgrades[SQ_TABLE_FORMAT_FIRST] = {NULL};
 
-static _Thread_local char error_text[TABLE_ERROR_MAX];
-
-int
-sq_table_fail(int err, const char *fmt, ...)
+enum sq_table_format
+sq_table_format(const struct sq_table *t)
 {
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(error_text, sizeof error_text, fmt, ap);
-	va_end(ap);
-	return err;
-}
-
-const char *
-sq_table_error(const struct sq_table *t)
-{
-	(void)t;
-	return error_text;
-}
-
-static int
-table_lmdb_err(int rc)
-{
-	switch (rc) {
-	case MDB_MAP_FULL:
-	case MDB_TXN_FULL:
-	case ENOSPC:
-	case EDQUOT:
-	case EFBIG:
-	case ENOMEM:
-		return SQ_ENOMEM;
-	case MDB_CORRUPTED:
-	case MDB_PAGE_NOTFOUND:
-	case MDB_INVALID:
-	case MDB_VERSION_MISMATCH:
-	case MDB_INCOMPATIBLE:
-	case MDB_BAD_VALSIZE:
-		return SQ_EINVAL;
-	default:
-		return SQ_EIO;
-	}
-}
-
-int
-sq_table_lmdb_fail(const struct sq_table *t, int rc, const char *what)
-{
-	return sq_table_fail(table_lmdb_err(rc), "%s: %s: %s", t->path, what, mdb_strerror(rc));
+	return t->format;
 }
 
 struct sq_table_meta
@@ -91,52 +44,7 @@ sq_table_used(const struct sq_table *t)
 	return t->used;
 }
 
-uint64_t
-sq_table_live_bytes(const struct sq_table *t, MDB_txn *txn)
-{
-	/* LMDB's own two trees, free pages and names of databases, come first. */
-	MDB_dbi all[2 + TABLE_DBS] = {0, 1};
-	uint64_t pages = 2;
-
-	memcpy(all + 2, t->dbi, sizeof t->dbi);
-	for (size_t i = 0; i < SQ_ARRAY_LEN(all); i++) {
-		MDB_stat s;
-
-		if (mdb_stat(txn, all[i], &s) == 0)
-			pages += s.ms_branch_pages + s.ms_leaf_pages + s.ms_overflow_pages;
-	}
-	return pages * t->page_bytes;
-}
-
 /* --- meta data --- */
-
-static int
-table_write_format(struct sq_table *t, MDB_txn *txn)
-{
-	unsigned char body[TABLE_VALUE_HEAD + 4];
-	struct table_key k;
-	MDB_val v = {sizeof body, body};
-
-	sq_put32(body + TABLE_VALUE_HEAD, SQ_TABLE_FORMAT);
-	sq_table_key_text(&k, TABLE_FORMAT_KEY);
-	sq_table_seal(TABLE_META, &k.val, &v);
-	return mdb_put(txn, t->dbi[TABLE_META], &k.val, &v, 0);
-}
-
-int
-sq_table_write_state(struct sq_table *t, MDB_txn *txn)
-{
-	unsigned char body[TABLE_VALUE_HEAD + TABLE_STATE];
-	struct table_key k;
-	MDB_val v = {sizeof body, body};
-
-	sq_put64(body + TABLE_VALUE_HEAD, t->meta.store);
-	sq_put64(body + TABLE_VALUE_HEAD + 8, t->meta.boots);
-	sq_put64(body + TABLE_VALUE_HEAD + 16, t->meta.lsn);
-	sq_table_key_text(&k, TABLE_STATE_KEY);
-	sq_table_seal(TABLE_META, &k.val, &v);
-	return mdb_put(txn, t->dbi[TABLE_META], &k.val, &v, 0);
-}
 
 /* A value of the meta data of exactly 'n' bytes. */
 static int
@@ -166,7 +74,7 @@ table_read_meta(
 static int
 table_read_format(struct sq_table *t, MDB_txn *txn, bool read_only)
 {
-	const unsigned char *p;
+	const unsigned char *p = NULL;
 	uint32_t format;
 	int rc = table_read_meta(t, txn, TABLE_FORMAT_KEY, 4, &p);
 
@@ -177,9 +85,10 @@ table_read_format(struct sq_table *t, MDB_txn *txn, bool read_only)
 		return sq_table_fail(SQ_EINVAL,
 		    "%s: format %u is of a newer version; this one knows %d", t->path, format,
 		    SQ_TABLE_FORMAT);
-	if (format == SQ_TABLE_FORMAT)
+	t->format = format > SQ_TABLE_FORMAT_FIRST ? format : SQ_TABLE_FORMAT_FIRST;
+	if (format == t->format)
 		return SQ_OK;
-	for (uint32_t f = format; f < SQ_TABLE_FORMAT; f++)
+	for (uint32_t f = format; f < SQ_TABLE_FORMAT_FIRST; f++)
 		if (upgrades[f] == NULL)
 			return sq_table_fail(SQ_EINVAL,
 			    "%s: format %u is older than any that this version can upgrade",
@@ -188,12 +97,12 @@ table_read_format(struct sq_table *t, MDB_txn *txn, bool read_only)
 		return sq_table_fail(SQ_EINVAL,
 		    "%s: format %u is upgraded when a broker of this version starts", t->path,
 		    format);
-	for (uint32_t f = format; f < SQ_TABLE_FORMAT; f++) {
+	for (uint32_t f = format; f < SQ_TABLE_FORMAT_FIRST; f++) {
 		rc = upgrades[f](t, txn);
 		if (rc != 0)
 			return sq_table_lmdb_fail(t, rc, "upgrading the format");
 	}
-	rc = table_write_format(t, txn);
+	rc = sq_table_write_format(t, txn, t->format);
 	return rc == 0 ? SQ_OK : sq_table_lmdb_fail(t, rc, "upgrading the format");
 }
 
@@ -210,60 +119,36 @@ table_read_state(struct sq_table *t, MDB_txn *txn)
 	return SQ_OK;
 }
 
-/* --- opening --- */
-
+/* Tables of a log of files have no mark. */
 static int
-table_open_dbs(struct sq_table *t, MDB_txn *txn, unsigned flags)
+table_read_mark(struct sq_table *t, MDB_txn *txn)
 {
-	for (int i = 0; i < TABLE_DBS; i++) {
-		int rc = mdb_dbi_open(txn, sq_table_db_names[i], flags, &t->dbi[i]);
+	const unsigned char *p;
+	struct table_key k;
+	MDB_val v;
+	int rc;
 
-		if (rc == MDB_NOTFOUND || rc == MDB_INCOMPATIBLE)
-			return sq_table_fail(SQ_EINVAL,
-			    "%s: a file of LMDB, but not the tables of a broker", t->path);
-		if (rc != 0)
-			return sq_table_lmdb_fail(t, rc, "opening a database");
-	}
-	return SQ_OK;
-}
-
-/* LMDB writes its file of readers through a mapping, where a page that the disk has no room
- * for is a SIGBUS: all of them are there before. */
-static int
-table_lock_reserve(struct sq_table *t, const char *folder)
-{
-	char path[PATH_MAX];
-	int fd, rc = 0;
-
-	snprintf(path, sizeof path, "%s/lock.mdb", folder);
-	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	if (fd < 0)
-		return sq_table_lmdb_fail(t, errno, "lock.mdb");
-	if (fallocate(fd, 0, 0, TABLE_LOCK_BYTES) != 0 && errno != EOPNOTSUPP)
-		rc = sq_table_lmdb_fail(t, errno, "lock.mdb");
-	close(fd);
+	sq_table_key_text(&k, TABLE_MARK_KEY);
+	t->meta.shared = mdb_get(txn, t->dbi[TABLE_META], &k.val, &v) != MDB_NOTFOUND;
+	if (!t->meta.shared)
+		return SQ_OK;
+	rc = table_read_meta(t, txn, TABLE_MARK_KEY, TABLE_MARK, &p);
+	if (rc == SQ_OK)
+		t->meta.mark = (struct sq_log_mark){sq_get64(p), sq_get64(p + 8)};
 	return rc;
 }
 
-static int
-table_env_open(struct sq_table *t, const char *folder, uint64_t max_bytes, unsigned flags)
+int
+sq_table_read_heads(struct sq_table *t, MDB_txn *txn, bool read_only)
 {
-	int rc = mdb_env_create(&t->env);
+	int rc = table_read_format(t, txn, read_only);
 
-	if (rc == 0)
-		rc = mdb_env_set_maxdbs(t->env, TABLE_DBS);
-	if (rc == 0)
-		rc = mdb_env_set_maxreaders(t->env, TABLE_READERS);
-	if (rc == 0 && max_bytes != 0)
-		rc = mdb_env_set_mapsize(t->env, max_bytes);
-	/* Reads are made on any thread: their slots belong to transactions. */
-	if (rc == 0)
-		rc = mdb_env_open(t->env, folder, flags | MDB_NOTLS, 0600);
-	if (rc == MDB_INVALID || rc == MDB_VERSION_MISMATCH)
-		return sq_table_fail(SQ_EINVAL, "%s: not a file of LMDB %d.%d", t->path,
-		    MDB_VERSION_MAJOR, MDB_VERSION_MINOR);
-	return rc == 0 ? SQ_OK : sq_table_lmdb_fail(t, rc, "opening");
+	if (rc == SQ_OK)
+		rc = table_read_state(t, txn);
+	return rc == SQ_OK ? table_read_mark(t, txn) : rc;
 }
+
+/* --- opening --- */
 
 /* Gives tables above their maximum (store.max-size was lowered, or an earlier version filled them)
  * room for deletes, which need pages first. */
@@ -278,7 +163,7 @@ table_env_reserve(struct sq_table *t, uint64_t max_bytes)
 
 	if (rc != 0)
 		return sq_table_lmdb_fail(t, rc, "beginning a transaction");
-	rc = table_open_dbs(t, txn, 0);
+	rc = sq_table_open_dbs(t, txn, 0);
 	if (rc != SQ_OK) {
 		mdb_txn_abort(txn);
 		return rc;
@@ -328,11 +213,9 @@ table_load(struct sq_table *t, bool read_only)
 
 	if (rc != 0)
 		return sq_table_lmdb_fail(t, rc, "beginning a transaction");
-	rc = table_open_dbs(t, txn, 0);
+	rc = sq_table_open_dbs(t, txn, 0);
 	if (rc == SQ_OK)
-		rc = table_read_format(t, txn, read_only);
-	if (rc == SQ_OK)
-		rc = table_read_state(t, txn);
+		rc = sq_table_read_heads(t, txn, read_only);
 	if (rc != SQ_OK) {
 		mdb_txn_abort(txn);
 		return rc;
@@ -372,9 +255,9 @@ table_open_existing(struct sq_table *t, const char *folder, uint64_t max_bytes, 
 		    errno == ENOENT ? SQ_EINVAL : SQ_EIO, "%s: %s", t->path, strerror(errno));
 	if (sq_table_pages_check(t->path, false, table_page_fault, &told) != 0)
 		return SQ_EINVAL;
-	rc = read_only ? SQ_OK : table_lock_reserve(t, folder);
+	rc = read_only ? SQ_OK : sq_table_lock_reserve(t, folder);
 	if (rc == SQ_OK)
-		rc = table_env_open(t, folder, max_bytes, read_only ? MDB_RDONLY : 0);
+		rc = sq_table_env_open(t, folder, max_bytes, read_only ? MDB_RDONLY : 0);
 	if (rc == SQ_OK && !read_only)
 		rc = table_env_reserve(t, max_bytes);
 	if (rc == SQ_OK)
@@ -382,85 +265,12 @@ table_open_existing(struct sq_table *t, const char *folder, uint64_t max_bytes, 
 	return rc == SQ_OK ? table_load(t, read_only) : rc;
 }
 
-/* --- making --- */
-
-static int
-table_sync_path(const char *path)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC), rc;
-
-	if (fd < 0)
-		return sq_table_fail(SQ_EIO, "%s: %s", path, strerror(errno));
-	rc = fsync(fd);
-	if (rc != 0)
-		sq_table_fail(SQ_EIO, "%s: %s", path, strerror(errno));
-	close(fd);
-	return rc == 0 ? SQ_OK : SQ_EIO;
-}
-
-static int
-table_make_content(struct sq_table *t)
-{
-	MDB_txn *txn;
-	int rc = mdb_txn_begin(t->env, NULL, 0, &txn);
-
-	if (rc != 0)
-		return sq_table_lmdb_fail(t, rc, "making it");
-	rc = table_open_dbs(t, txn, MDB_CREATE);
-	if (rc != SQ_OK) {
-		mdb_txn_abort(txn);
-		return rc;
-	}
-	t->meta = (struct sq_table_meta){.store = sq_random_u64()};
-	rc = table_write_format(t, txn);
-	if (rc == 0)
-		rc = sq_table_write_state(t, txn);
-	if (rc != 0) {
-		mdb_txn_abort(txn);
-		return sq_table_lmdb_fail(t, rc, "making it");
-	}
-	rc = mdb_txn_commit(txn);
-	return rc == 0 ? SQ_OK : sq_table_lmdb_fail(t, rc, "making it");
-}
-
-/* Makes new tables under another name, so that a kill or a power cut on the way
- * leaves either none or all of it. */
-static int
-table_make(const char *dir, const char *folder, uint64_t max_bytes)
-{
-	char fresh[PATH_MAX], data[PATH_MAX], lock[PATH_MAX];
-	struct sq_table t = {.path = data};
-	int rc;
-
-	snprintf(fresh, sizeof fresh, "%s.new", folder);
-	if (snprintf(data, sizeof data, "%s/data.mdb", fresh) >= (int)sizeof data ||
-	    snprintf(lock, sizeof lock, "%s/lock.mdb", fresh) >= (int)sizeof lock)
-		return sq_table_fail(SQ_EINVAL, "%s: the path is too long", dir);
-	unlink(data);
-	unlink(lock);
-	if (mkdir(fresh, 0700) != 0 && errno != EEXIST)
-		return sq_table_fail(SQ_EIO, "%s: %s", fresh, strerror(errno));
-	rc = table_lock_reserve(&t, fresh);
-	if (rc == SQ_OK)
-		rc = table_env_open(&t, fresh, max_bytes, 0);
-	if (rc == SQ_OK)
-		rc = table_make_content(&t);
-	mdb_env_close(t.env);
-	unlink(lock);
-	if (rc == SQ_OK)
-		rc = table_sync_path(data);
-	if (rc == SQ_OK)
-		rc = table_sync_path(fresh);
-	if (rc == SQ_OK && rename(fresh, folder) != 0)
-		rc = sq_table_fail(SQ_EIO, "%s: %s", folder, strerror(errno));
-	return rc == SQ_OK ? table_sync_path(dir) : rc;
-}
-
 int
 sq_table_open(
     struct sq_table **out, const char *dir, uint64_t max_bytes, bool read_only, struct sq_buf *err)
 {
 	char folder[PATH_MAX - 32], path[PATH_MAX];
+	const struct sq_table_meta fresh = {.store = sq_random_u64()};
 	struct sq_table *t = NULL;
 	int rc = SQ_OK;
 
@@ -473,7 +283,7 @@ sq_table_open(
 		else if (read_only)
 			rc = sq_table_fail(SQ_ENOTFOUND, "%s: there are no tables", dir);
 		else
-			rc = table_make(dir, folder, max_bytes);
+			rc = sq_table_make_as(dir, max_bytes, &fresh, SQ_TABLE_FORMAT_FIRST);
 	}
 	if (rc == SQ_OK) {
 		snprintf(path, sizeof path, "%s/data.mdb", folder);
@@ -482,7 +292,7 @@ sq_table_open(
 		rc = table_open_existing(t, folder, max_bytes, read_only);
 	}
 	if (rc != SQ_OK) {
-		sq_buf_printf(err, "%s", error_text);
+		sq_buf_printf(err, "%s", sq_table_error(NULL));
 		sq_table_close(&t);
 		return rc;
 	}
@@ -518,8 +328,8 @@ sq_table_skip_boots(struct sq_table *t, uint64_t n)
 	return rc == 0 ? SQ_OK : sq_table_lmdb_fail(t, rc, "counting openings");
 }
 
-static size_t
-table_last_page(const struct sq_table *t)
+size_t
+sq_table_last_page(const struct sq_table *t)
 {
 	MDB_envinfo info = {0};
 
@@ -538,7 +348,7 @@ sq_table_pin(struct sq_table *t)
 		t->pin = NULL;
 		return sq_table_lmdb_fail(t, rc, "keeping its pages");
 	}
-	t->pin_last = table_last_page(t);
+	t->pin_last = sq_table_last_page(t);
 	return SQ_OK;
 }
 
@@ -553,7 +363,7 @@ sq_table_unpin(struct sq_table *t)
 uint64_t
 sq_table_pin_bytes(const struct sq_table *t)
 {
-	size_t last = table_last_page(t);
+	size_t last = sq_table_last_page(t);
 
 	return t->pin != NULL && last > t->pin_last ? (last - t->pin_last) * t->page_bytes : 0;
 }

@@ -19,15 +19,25 @@
 #include "core/buf.h"
 #include "core/err.h"
 #include "proto/link/frame.h"
+#include "store/log.h"
 
 struct sq_table;
 
-enum { SQ_TABLE_FORMAT = 1 };
+/* Formats have one layout, and differ in what is in the records: a broker refuses those that it does
+ * not know.  New tables have the first, so that older brokers open what they know all of. */
+enum sq_table_format {
+	SQ_TABLE_FORMAT_FIRST = 1,
+	SQ_TABLE_FORMAT_NAMED = 2,  /* there is, or was, a named queue: records 13 to 17 */
+	SQ_TABLE_FORMAT_SHARED = 3, /* made by sq_table_make(): of a log of several brokers */
+	SQ_TABLE_FORMAT = SQ_TABLE_FORMAT_SHARED, /* the newest */
+};
 
 struct sq_table_meta {
-	uint64_t store; /* drawn when the store was made */
-	uint64_t boots; /* number of times the store has been opened */
-	uint64_t lsn;   /* the tables have the journal up to this record */
+	uint64_t store;          /* drawn when the store was made */
+	uint64_t boots;          /* number of times the store has been opened */
+	uint64_t lsn;            /* the tables have the log up to this record */
+	bool shared;             /* the log is one of several brokers, whose id 'store' is */
+	struct sq_log_mark mark; /* only if it is shared: sq_table_put_mark() */
 };
 
 /* A queue; its name follows in the stored value. */
@@ -47,7 +57,18 @@ struct sq_table_item {
 	uint16_t attempts;
 	struct sq_bytes subs; /* u32 each, host order in memory */
 	struct sq_bytes image;
+	uint64_t arrived_ms; /* 48 bits; 0: not kept */
 };
+
+enum { SQ_TABLE_ITEM_TAIL = 6 }; /* bytes behind the image of an item that keeps when it arrived */
+
+/* The bytes that the item has behind its image.  They count with the image's wherever bytes of stored
+ * images are counted: older brokers take them for a part of it. */
+static inline uint32_t
+sq_table_item_tail(const struct sq_table_item *i)
+{
+	return i->arrived_ms != 0 ? SQ_TABLE_ITEM_TAIL : 0;
+}
 
 /* Opens or makes the environment of a directory (dir/tables/), of at most 'max_bytes' (0: the
  * file's).  Counts an opening, durably, unless 'read_only', which makes nothing.  Errors with a
@@ -56,9 +77,24 @@ struct sq_table_item {
 int sq_table_open(struct sq_table **, const char *dir, uint64_t max_bytes, bool read_only,
     struct sq_buf *err) SQ_MUST_CHECK;
 void sq_table_close(struct sq_table **);
+/* Whether the directory has tables, or something in their place. */
+bool sq_table_there(const char *dir);
+/* Makes empty tables for a log of several brokers, where there are none.  Errors as of
+ * sq_table_open(). */
+int sq_table_make(
+    const char *dir, uint64_t max_bytes, uint64_t store, struct sq_buf *err) SQ_MUST_CHECK;
+/* Removes the tables, and what an interrupted making has left.  SQ_EIO with a line in 'err'. */
+int sq_table_remove(const char *dir, struct sq_buf *err) SQ_MUST_CHECK;
 struct sq_table_meta sq_table_meta(const struct sq_table *);
+enum sq_table_format sq_table_format(const struct sq_table *);
 /* Bytes in use, of 'max_bytes', at the last commit.  Thread: any. */
 uint64_t sq_table_used(const struct sq_table *);
+
+/* Has the tables of a log of files be those of a log of several brokers that has the same id, and begins
+ * behind their lsn; durably.  What is in the log of files alone is lost by it: sq_move_settle(). */
+int sq_table_share(struct sq_table *) SQ_MUST_CHECK;
+/* The other way; they count as opened 'boots' times at least. */
+int sq_table_unshare(struct sq_table *, uint64_t boots) SQ_MUST_CHECK;
 
 /* Adds to the number of openings, durably.  The table is open for writing, and no checkpoint. */
 int sq_table_skip_boots(struct sq_table *, uint64_t n) SQ_MUST_CHECK;
@@ -101,6 +137,10 @@ int sq_table_sweep(struct sq_table *, unsigned n) SQ_MUST_CHECK;
 /* A value without bytes ('p' is NULL) deletes. */
 int sq_table_put_record(
     struct sq_table *, const struct sq_record_key *, struct sq_bytes value) SQ_MUST_CHECK;
+/* Has the tables be of that format at least, with the commit. */
+int sq_table_raise_format(struct sq_table *, enum sq_table_format) SQ_MUST_CHECK;
+/* Has the tables, which are of a shared log, keep that mark with the commit. */
+int sq_table_put_mark(struct sq_table *, const struct sq_log_mark *) SQ_MUST_CHECK;
 /* Commits durably, with 'lsn' in the meta data. */
 int sq_table_commit(struct sq_table *, uint64_t lsn) SQ_MUST_CHECK;
 void sq_table_abort(struct sq_table *);

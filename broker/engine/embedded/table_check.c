@@ -52,13 +52,22 @@ check_has(const struct check *c, enum table_db db, uint64_t id)
 	return mdb_get(c->txn, c->table->dbi[db], &k.val, &v) == 0;
 }
 
+static bool
+check_is_key(const MDB_val *k, const char *text)
+{
+	return k->mv_size == strlen(text) && memcmp(k->mv_data, text, k->mv_size) == 0;
+}
+
 static void
 check_meta(struct check *c, const MDB_val *k, struct sq_bytes body)
 {
-	bool state = k->mv_size == strlen(TABLE_STATE_KEY) &&
-	    memcmp(k->mv_data, TABLE_STATE_KEY, k->mv_size) == 0;
+	size_t want = 4;
 
-	if (body.len != (state ? (size_t)TABLE_STATE : 4))
+	if (check_is_key(k, TABLE_STATE_KEY))
+		want = TABLE_STATE;
+	else if (check_is_key(k, TABLE_MARK_KEY))
+		want = TABLE_MARK;
+	if (body.len != want)
 		check_fault(c, "a value of a wrong size");
 }
 

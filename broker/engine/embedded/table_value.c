@@ -111,6 +111,20 @@ item_subs_get(struct sq_reader *r, uint32_t n, struct sq_buf *out)
 	return true;
 }
 
+/* Takes the time of arrival off the end of the image. */
+static bool
+item_tail_get(struct sq_table_item *i)
+{
+	const unsigned char *tail;
+
+	if (i->image.len < SQ_TABLE_ITEM_TAIL)
+		return false;
+	i->image.len -= SQ_TABLE_ITEM_TAIL;
+	tail = i->image.p + i->image.len;
+	i->arrived_ms = (uint64_t)sq_get16(tail) << 32 | sq_get32(tail + 2);
+	return true;
+}
+
 bool
 sq_table_item_get(
     const MDB_val *key, struct sq_bytes body, struct sq_buf *subs, struct sq_table_item *out)
@@ -136,7 +150,7 @@ sq_table_item_get(
 		return false;
 	out->subs = (struct sq_bytes){n != 0 ? sq_buf_data(subs) : NULL, sq_buf_len(subs)};
 	out->image = (struct sq_bytes){r.p, sq_reader_left(&r)};
-	return true;
+	return (flags & TABLE_ITEM_TIMED) == 0 || item_tail_get(out);
 }
 
 bool

@@ -57,6 +57,8 @@ sq_table_begin(struct sq_table *t)
 	if (t->full)
 		table_free_pages(t);
 	t->full = t->fenced = false;
+	t->format_next = t->format;
+	t->mark_next = t->meta.mark;
 	rc = table_begin_txn(t);
 	return rc == 0 ? SQ_OK : sq_table_lmdb_fail(t, rc, "beginning a checkpoint");
 }
@@ -78,6 +80,8 @@ table_write_fail(struct sq_table *t, int rc, const char *what)
 	int err = sq_table_lmdb_fail(t, rc == EIO && table_disk_full(t) ? ENOSPC : rc, what);
 
 	t->full = t->full || err == SQ_ENOMEM;
+	if (err == SQ_ENOMEM)
+		atomic_fetch_add_explicit(&t->fulls, 1, memory_order_relaxed);
 	return err;
 }
 
@@ -135,7 +139,7 @@ item_put_body(unsigned char *p, const struct sq_table_item *i)
 	size_t n = i->subs.len / 4;
 
 	p[0] = (unsigned char)((i->retain ? TABLE_ITEM_RETAIN : 0) |
-	    (i->assured ? TABLE_ITEM_ASSURED : 0));
+	    (i->assured ? TABLE_ITEM_ASSURED : 0) | (i->arrived_ms != 0 ? TABLE_ITEM_TIMED : 0));
 	p[1] = i->qos;
 	sq_put16(p + 2, i->attempts);
 	sq_put32(p + 4, (uint32_t)n);
@@ -153,6 +157,10 @@ item_put_body(unsigned char *p, const struct sq_table_item *i)
 	}
 	if (i->image.len > 0)
 		memcpy(p, i->image.p, i->image.len);
+	if (i->arrived_ms != 0) {
+		sq_put16(p + i->image.len, (uint16_t)(i->arrived_ms >> 32));
+		sq_put32(p + i->image.len + 2, (uint32_t)i->arrived_ms);
+	}
 }
 
 /* LMDB splits a page that a last key does not fit in before its last key: where three
@@ -187,7 +195,9 @@ int
 sq_table_put_item(struct sq_table *t, const struct sq_table_item *i)
 {
 	struct table_key k;
-	MDB_val v = {TABLE_VALUE_HEAD + TABLE_ITEM_HEAD + i->subs.len + i->image.len, NULL};
+	MDB_val v = {
+	    TABLE_VALUE_HEAD + TABLE_ITEM_HEAD + i->subs.len + i->image.len + sq_table_item_tail(i),
+	    NULL};
 	int rc = table_room(t, v.mv_size);
 
 	assert(i->subs.len % 4 == 0);
@@ -372,6 +382,33 @@ sq_table_put_record(struct sq_table *t, const struct sq_record_key *key, struct 
 /* --- the end --- */
 
 int
+sq_table_raise_format(struct sq_table *t, enum sq_table_format format)
+{
+	int rc;
+
+	if (format <= t->format_next)
+		return SQ_OK;
+	rc = sq_table_write_format(t, t->txn, format);
+	if (rc != 0)
+		return table_write_fail(t, rc, "writing the format");
+	t->format_next = format;
+	return SQ_OK;
+}
+
+int
+sq_table_put_mark(struct sq_table *t, const struct sq_log_mark *mark)
+{
+	int rc;
+
+	assert(t->meta.shared);
+	rc = sq_table_write_mark(t, t->txn, mark);
+	if (rc != 0)
+		return table_write_fail(t, rc, "writing the mark of the log");
+	t->mark_next = *mark;
+	return SQ_OK;
+}
+
+int
 sq_table_commit(struct sq_table *t, uint64_t lsn)
 {
 	uint64_t before = t->meta.lsn, used;
@@ -393,6 +430,8 @@ sq_table_commit(struct sq_table *t, uint64_t lsn)
 		t->meta.lsn = before;
 		return table_write_fail(t, rc, "committing a checkpoint");
 	}
+	t->format = t->format_next;
+	t->meta.mark = t->mark_next;
 	t->used = used;
 	return SQ_OK;
 }
