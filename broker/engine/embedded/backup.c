@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "broker/engine/embedded/check.h"
+#include "broker/engine/embedded/seed.h"
 #include "broker/engine/embedded/table.h"
 #include "core/clock.h"
 #include "core/file.h"
@@ -139,7 +140,7 @@ static bool
 name_is_ours(const char *name)
 {
 	static const char *const names[] = {
-	    ".", "..", "lock", "tables", KEYS_FILE, KEYS_FILE ".new"};
+	    ".", "..", "lock", "tables", KEYS_FILE, (KEYS_FILE ".new")};
 
 	for (size_t i = 0; i < SQ_ARRAY_LEN(names); i++) {
 		if (strcmp(name, names[i]) == 0)
@@ -322,6 +323,23 @@ backup_still(struct backup *b)
 	return SQ_ESTALE;
 }
 
+/* A store of files has a journal; tables without one may be the cache of a log of several brokers, which
+ * has no more than the log. */
+static int
+backup_judge(struct backup *b)
+{
+	struct sq_seed_look look;
+	int rc;
+
+	if (sq_journal_copy_bytes(b->journal) > 0)
+		return SQ_OK;
+	rc = sq_seed_look(b->from, &look, b->err);
+	if (rc != SQ_OK || look.kind != SQ_SEED_SHARED)
+		return rc;
+	return backup_fail(b, SQ_EINVAL, b->from,
+	    "has a part of the log of several brokers: back up the database that keeps the log");
+}
+
 /* Opens the files of one moment: no checkpoint was committed while the journal's were opened, so
  * these have all records that the tables have not. */
 static int
@@ -343,7 +361,7 @@ backup_open(struct backup *b)
 		if (b->journal == NULL)
 			return SQ_EIO;
 		if (backup_untouched(b))
-			return SQ_OK;
+			return backup_judge(b);
 		sq_journal_copy_free(&b->journal);
 		backup_sleep(OPEN_WAIT_MS);
 	}
@@ -560,7 +578,8 @@ sq_store_backup(const char *from, const char *to, struct sq_buf *said, struct sq
 	if (rc == SQ_OK)
 		sq_buf_printf(said, "%s: a copy of %s, verified, of %llu bytes, made in %llu ms",
 		    b->to, from,
-		    (unsigned long long)(b->head.bytes + sq_journal_copy_bytes(b->journal)),
+		    (unsigned long long)b->head.bytes +
+			(unsigned long long)sq_journal_copy_bytes(b->journal),
 		    (unsigned long long)(sq_clock_ms() - begun_ms));
 	else
 		backup_remove(b);

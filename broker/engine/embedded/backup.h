@@ -16,7 +16,7 @@
 
 /* Copies the store in 'from' to the folder 'to', which is made, or is empty, and gets its content at
  * once when all of it is durable and was verified.  'said' gets a line.  Errors with a line in 'err';
- * 'to' is then as it was.  Forks: to be called while the process has one thread. */
+ * 'to' is then as it was.  The directory of a log of several brokers is refused.  Forks: to be called while the process has one thread. */
 int sq_store_backup(
     const char *from, const char *to, struct sq_buf *said, struct sq_buf *err) SQ_MUST_CHECK;
 

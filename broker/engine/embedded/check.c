@@ -17,7 +17,7 @@
 struct check_found {
 	bool ended;
 	unsigned faults;
-	uint64_t store, lsn;
+	struct sq_table_meta meta;
 };
 
 static void
@@ -33,8 +33,7 @@ check_tables(const char *dir, FILE *out, struct check_found *found)
 	struct sq_table *t;
 
 	if (sq_table_open(&t, dir, 0, true, &err) == SQ_OK) {
-		found->store = sq_table_meta(t).store;
-		found->lsn = sq_table_meta(t).lsn;
+		found->meta = sq_table_meta(t);
 		found->faults = sq_table_check(t, check_line, out);
 		sq_table_close(&t);
 	} else {
@@ -48,7 +47,7 @@ check_tables(const char *dir, FILE *out, struct check_found *found)
 
 /* Runs in a process of its own, because damage may end the process. */
 static unsigned
-check_tables_apart(const char *dir, FILE *out, uint64_t *store, uint64_t *lsn)
+check_tables_apart(const char *dir, FILE *out, struct sq_table_meta *meta)
 {
 	struct check_found *found = mmap(
 	    NULL, sizeof *found, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -75,8 +74,7 @@ check_tables_apart(const char *dir, FILE *out, uint64_t *store, uint64_t *lsn)
 		    WIFSIGNALED(status) ? WTERMSIG(status) : 0);
 	else
 		faults = found->faults;
-	*store = found->store;
-	*lsn = found->lsn;
+	*meta = found->meta;
 	munmap(found, sizeof *found);
 	return faults;
 }
@@ -86,7 +84,7 @@ sq_store_check(const char *dir, FILE *out)
 {
 	struct sq_buf err = {0};
 	unsigned faults;
-	uint64_t store = 0, lsn = 0;
+	struct sq_table_meta meta = {0};
 	struct stat st;
 	int lock;
 
@@ -100,8 +98,9 @@ sq_store_check(const char *dir, FILE *out)
 		sq_buf_fini(&err);
 		return 1;
 	}
-	faults = check_tables_apart(dir, out, &store, &lsn);
-	faults += sq_journal_check(dir, store, lsn, check_line, out);
+	faults = check_tables_apart(dir, out, &meta);
+	if (!meta.shared) /* else the log is elsewhere */
+		faults += sq_journal_check(dir, meta.store, meta.lsn, check_line, out);
 	sq_store_unlock(&lock);
 	if (faults == 0)
 		fprintf(out, "%s: sound\n", dir);
