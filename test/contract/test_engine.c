@@ -9,6 +9,7 @@
 #include "broker/engine/files.h"
 #include "broker/metrics/metrics.h"
 #include "broker/share/share.h"
+#include "core/clock.h"
 #include "core/mem.h"
 #include "store/journal/log_file.h"
 
@@ -226,7 +227,7 @@ settle(struct sq_queue *q, struct sq_item *item, enum sq_settle_how how)
 
 	txn_begin(&t, 0);
 	ops->txn.settle(&t.txn, q, item, how);
-	if (how == SQ_DONE || how == SQ_REJECT)
+	if (how == SQ_DONE || how >= SQ_REJECT)
 		sq_item_fini(item);
 	*item = (struct sq_item){0};
 	ops->txn.commit(&t.txn);
@@ -1012,6 +1013,228 @@ CONTRACT(fewer_attempts_count_at_the_next_return)
 	queue_delete(q);
 }
 
+static void
+try_item(struct sq_queue *q, struct sq_item *item)
+{
+	struct txn t;
+
+	txn_begin(&t, 0);
+	ops->txn.settle(&t.txn, q, item, SQ_TRIED);
+	ops->txn.commit(&t.txn);
+	cr_assert(run());
+	cr_assert_eq(t.done, 1);
+}
+
+CONTRACT(a_try_counts_and_leaves_the_item_where_it_is)
+{
+	struct sq_queue *q = queue_open_cfg((struct sq_queue_cfg){.max_attempts = 2});
+	struct consumer *c = consume(q, 0, 1);
+	struct sq_queue_state state;
+
+	put_range(q, 1, 1);
+	for (unsigned i = 1; i <= 3; i++) {
+		try_item(q, &c->items[0]);
+		cr_assert_eq(c->items[0].attempts, i);
+		cr_assert_eq(item_number(&c->items[0]), 1, "its message stays the consumer's");
+	}
+	demand(c, 10);
+	EXPECT(c, 1);
+	ops->queue.state(q, &state);
+	cr_assert_eq(state.unsettled, 1);
+	cr_assert_eq(metric(SQ_M_QUEUED), 1);
+	cr_assert_eq(metric(SQ_M_DROPPED_ATTEMPTS), 0, "the consumer acts on the limit");
+	settle(q, &c->items[--c->n], SQ_UNTRIED);
+	EXPECT(c, 1);
+	cr_assert_eq(c->items[0].attempts, 3);
+	consumer_free(q, c);
+	queue_delete(q);
+}
+
+CONTRACT(a_try_and_a_settlement_may_be_of_one_transaction)
+{
+	struct sq_queue *q = queue_open();
+	struct consumer *c = consume(q, 0, 1);
+	struct txn t;
+
+	put_range(q, 1, 1);
+	txn_begin(&t, 0);
+	ops->txn.settle(&t.txn, q, &c->items[0], SQ_TRIED);
+	ops->txn.settle(&t.txn, q, &c->items[0], SQ_DONE);
+	sq_item_fini(&c->items[0]);
+	c->n = 0;
+	ops->txn.commit(&t.txn);
+	cr_assert(run());
+	cr_assert_eq(metric(SQ_M_QUEUED), 0);
+	consumer_free(q, c);
+	queue_delete(q);
+}
+
+CONTRACT(items_of_a_timed_queue_say_when_they_were_put)
+{
+	struct sq_queue *q = queue_open_cfg((struct sq_queue_cfg){.timed = true});
+	struct sq_queue *other = queue_open_as("other", (struct sq_queue_cfg){0});
+	struct consumer *c = consume(q, 0, 10), *untimed = consume(other, 0, 10);
+	uint64_t before = sq_clock_wall_ms(), after;
+
+	put_range(q, 1, 2);
+	cr_assert_eq(put(q, 3, 0), SQ_OK);
+	put_range(other, 4, 4);
+	after = sq_clock_wall_ms();
+	EXPECT(c, 1, 2, 3);
+	for (size_t i = 0; i < c->n; i++) {
+		cr_assert_geq(c->items[i].arrived_ms, before);
+		cr_assert_leq(c->items[i].arrived_ms, after);
+	}
+	cr_assert_eq(untimed->items[0].arrived_ms, 0);
+	consumer_free(q, c);
+	consumer_free(other, untimed);
+	queue_delete(q);
+	queue_delete(other);
+}
+
+CONTRACT(of_a_paused_queue_nothing_is_handed_out)
+{
+	struct sq_queue *q = queue_open();
+	struct consumer *c = consume(q, 0, 2), *other = consume(q, 1, 2);
+
+	ops->queue.pause(q, true);
+	put_range(q, 1, 2);
+	cr_assert_eq(put(q, 3, 0), SQ_OK);
+	demand(c, 10);
+	cr_assert_eq(c->n + other->n, 0);
+	cr_assert_eq(ops->queue.depth(q), 3);
+	cancel(other);
+	cr_assert(run());
+	free(other);
+	ops->queue.pause(q, false);
+	cr_assert(run());
+	EXPECT(c, 1, 2, 3);
+	ops->queue.pause(q, true);
+	settle(q, &c->items[0], SQ_REQUEUE);
+	cr_assert_eq(c->n, 3, "what comes back waits, too");
+	c->items[0] = c->items[--c->n];
+	ops->queue.pause(q, false);
+	cr_assert(run());
+	cr_assert_eq(c->n, 3);
+	cr_assert_eq(item_number(&c->items[2]), 1);
+	consumer_free(q, c);
+	queue_delete(q);
+}
+
+CONTRACT(nothing_passes_a_paused_queue)
+{
+	struct sq_queue *q = queue_open_cfg((struct sq_queue_cfg){.paused = true});
+	struct consumer *c = consume(q, 0, 2);
+	struct sq_item item = item_new(1, 0);
+	struct txn t;
+
+	cr_assert(run());
+	txn_begin(&t, 0);
+	cr_assert_not(ops->txn.pass(&t.txn, &c->consumer, &item));
+	ops->queue.pause(q, false);
+	cr_assert(ops->txn.pass(&t.txn, &c->consumer, &item));
+	sq_item_fini(&item);
+	ops->txn.commit(&t.txn);
+	consumer_free(q, c);
+	queue_delete(q);
+}
+
+struct scan {
+	struct sq_scan scan;
+	unsigned done;
+	int err;
+};
+
+static void
+scan_done(struct sq_scan *scan, int err)
+{
+	struct scan *s = SQ_CONTAINER_OF(scan, struct scan, scan);
+
+	cr_assert_eq(sq_worker_self(), scan->worker, "done() runs on its worker");
+	s->done++;
+	s->err = err;
+}
+
+static bool
+scan_is_done(void *arg)
+{
+	return ((const struct scan *)arg)->done > 0;
+}
+
+/* Expects the numbers 'first' to 'last', 0: nothing, and returns where it goes on. */
+static uint64_t
+scan(struct sq_queue *q, uint64_t from, uint32_t max_items, uint64_t max_bytes, unsigned first,
+    unsigned last, bool more)
+{
+	struct scan s = {.scan = {.worker = fake_worker(0),
+			     .from = from,
+			     .max_items = max_items,
+			     .max_bytes = max_bytes,
+			     .done = scan_done}};
+	uint32_t n = first > 0 ? last - first + 1 : 0;
+
+	fake_self(0);
+	ops->queue.scan(q, &s.scan);
+	cr_assert_eq(s.done, 0, "done() is a task");
+	cr_assert(fake_run_until(scan_is_done, &s));
+	cr_assert_eq(s.done, 1);
+	cr_assert_eq(s.err, SQ_OK);
+	cr_assert_eq(s.scan.n, n, "%u instead of %u", s.scan.n, n);
+	for (uint32_t i = 0; i < n; i++)
+		cr_assert_eq(item_number(&s.scan.items[i]), first + i);
+	cr_assert_eq(s.scan.more, more);
+	sq_scan_fini(&s.scan);
+	return s.scan.next;
+}
+
+CONTRACT(a_scan_sees_what_waits_and_takes_nothing)
+{
+	struct sq_item any = item_new(1, 1);
+	uint32_t size = sq_image_size(any.msg.image);
+	struct sq_queue *q = queue_open();
+	struct consumer *c;
+	uint64_t next;
+
+	sq_item_fini(&any);
+	scan(q, 0, 10, UINT64_MAX, 0, 0, false);
+	put_range(q, 1, 10);
+	next = scan(q, 0, 4, UINT64_MAX, 1, 4, true);
+	next = scan(q, next, 3, UINT64_MAX, 5, 7, true);
+	next = scan(q, next, 10, UINT64_MAX, 8, 10, false);
+	scan(q, next, 10, UINT64_MAX, 0, 0, false);
+	scan(q, 0, 10, UINT64_MAX, 1, 10, false);
+	scan(q, 0, 10, 3 * size, 1, 3, true);
+	scan(q, 0, 10, 1, 1, 1, true);
+	c = consume(q, 0, 4);
+	cr_assert(run());
+	EXPECT(c, 1, 2, 3, 4);
+	scan(q, 0, 10, UINT64_MAX, 5, 10, false);
+	settle(q, &c->items[--c->n], SQ_UNTRIED);
+	cr_assert_eq(c->n, 3);
+	scan(q, 0, 1, UINT64_MAX, 4, 4, true);
+	put_range(q, 11, 11);
+	scan(q, next, 10, UINT64_MAX, 11, 11, false);
+	cr_assert_eq(ops->queue.depth(q), 8);
+	consumer_free(q, c);
+	queue_delete(q);
+}
+
+CONTRACT(a_scan_of_a_queue_that_ends_is_done)
+{
+	struct sq_queue *q = queue_open();
+	struct scan s = {.scan = {.worker = fake_worker(0),
+			     .max_items = 10,
+			     .max_bytes = UINT64_MAX,
+			     .done = scan_done}};
+
+	put_range(q, 1, 3);
+	ops->queue.scan(q, &s.scan);
+	queue_delete(q);
+	cr_assert(fake_run_until(scan_is_done, &s));
+	cr_assert_eq(s.done, 1);
+	sq_scan_fini(&s.scan);
+}
+
 CONTRACT(a_rejected_item_is_gone)
 {
 	struct sq_queue *q = queue_open();
@@ -1475,6 +1698,34 @@ CONTRACT(a_rejected_item_is_told)
 	expect_dead(0, 1, SQ_DEAD_REJECTED);
 	consumer_free(q, c);
 	dead_end(q);
+}
+
+CONTRACT(what_a_consumer_ends_is_told_with_its_reason)
+{
+	static const struct {
+		enum sq_settle_how how;
+		enum sq_death why;
+		enum sq_broker_metric metric;
+	} rows[] = {
+	    {SQ_EXHAUSTED, SQ_DEAD_ATTEMPTS, SQ_M_DROPPED_ATTEMPTS},
+	    {SQ_EXPIRED, SQ_DEAD_EXPIRED, SQ_M_DROPPED_EXPIRED},
+	    {SQ_UNFINISHED, SQ_DEAD_UNFINISHED, SQ_M_DROPPED_UNFINISHED},
+	};
+
+	for (size_t i = 0; i < SQ_ARRAY_LEN(rows); i++) {
+		struct sq_queue *q = dead_begin((struct sq_queue_cfg){0});
+		struct consumer *c = consume(q, 0, 10);
+		int64_t before = metric(rows[i].metric);
+
+		put_range(q, 1, 1);
+		settle(q, &c->items[--c->n], rows[i].how);
+		cr_assert_eq(dead.n, 1);
+		expect_dead(0, 1, rows[i].why);
+		cr_assert_eq(metric(rows[i].metric), before + 1);
+		cr_assert_eq(metric(SQ_M_QUEUED), 1, "the letter alone");
+		consumer_free(q, c);
+		dead_end(q);
+	}
 }
 
 /* A queue of three that yields, and keeps what leaves. */

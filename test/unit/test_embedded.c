@@ -12,6 +12,7 @@
 #include "../support/counting_log.h"
 #include "../support/fake_worker.h"
 #include "../support/temp_dir.h"
+#include "broker/engine/embedded/table.h"
 #include "broker/engine/engines/engines.h"
 #include "broker/engine/files.h"
 #include "broker/engine/queue/queue.h"
@@ -142,11 +143,14 @@ txn_new(void)
 	return txn;
 }
 
+static bool timed_queues;
+
 static struct sq_queue *
 queue_open_of(const char *name, struct sq_account *memory)
 {
 	struct sq_queue_cfg cfg = {
 	    .memory = memory,
+	    .timed = timed_queues,
 	    .name = name,
 	    .owner = fake_worker(0),
 	    .max_msgs = 1000000,
@@ -324,6 +328,22 @@ await_checkpoint(int64_t before)
 	cr_assert_gt(checkpoints(), before);
 }
 
+/* Waits until more than 'n' items of the queue are in the tables alone. */
+static void
+await_gap(struct sq_queue *q, uint64_t n)
+{
+	struct sq_gap gap = {0};
+
+	for (int i = 0; i < 60000 && gap.n <= n; i++) {
+		cr_assert(fake_run());
+		pthread_mutex_lock(&q->lock);
+		gap = q->gap;
+		pthread_mutex_unlock(&q->lock);
+		usleep(1000);
+	}
+	cr_assert_gt(gap.n, n);
+}
+
 Test(embedded, what_was_committed_is_there_after_a_restart)
 {
 	struct sq_queue *q;
@@ -409,7 +429,7 @@ Test(embedded, a_backlog_leaves_memory_and_comes_back_in_order)
 	ops->start.ready(engine);
 	put(q, 1, N, SIZE);
 	cr_assert_eq(ops->queue.depth(q), N);
-	cr_assert_gt(q->gap.n, N / 2, "only %llu are not in memory", (unsigned long long)q->gap.n);
+	await_gap(q, N / 2);
 	cr_assert_lt(q->bytes, 12 * MIB);
 	drain(q, 1, 1000);
 	put(q, N + 1, N + 1000, SIZE);
@@ -449,7 +469,7 @@ Test(embedded, a_backlog_is_drawn_to_its_end)
 	q = queue_open("a");
 	ops->start.ready(engine);
 	put(q, 1, N, 1000);
-	cr_assert_gt(q->gap.n, N / 2);
+	await_gap(q, N / 2);
 	ops->queue.close(q);
 	store_close();
 
@@ -616,6 +636,295 @@ await_failing_reads(bool failing)
 	cr_assert_eq(told, failing);
 }
 
+struct scan {
+	struct sq_scan scan;
+	bool done;
+	int err;
+};
+
+static void
+scan_done(struct sq_scan *scan, int err)
+{
+	struct scan *s = SQ_CONTAINER_OF(scan, struct scan, scan);
+
+	s->done = true;
+	s->err = err;
+}
+
+static bool
+scan_is_done(void *arg)
+{
+	return ((const struct scan *)arg)->done;
+}
+
+static int
+scan_some(struct sq_queue *q, uint64_t from, uint32_t n, struct scan *s)
+{
+	*s = (struct scan){.scan = {.worker = fake_worker(0),
+			       .from = from,
+			       .max_items = n,
+			       .max_bytes = UINT64_MAX,
+			       .done = scan_done}};
+	ops->queue.scan(q, &s->scan);
+	cr_assert(fake_run_until(scan_is_done, s));
+	return s->err;
+}
+
+/* Scans all, 'n' at a time; of 'numbers', ascending, each is there once, and no other. */
+static void
+scan_all(struct sq_queue *q, uint32_t n, const unsigned *numbers, size_t n_numbers)
+{
+	struct scan s = {.scan.more = true};
+	uint64_t next = 0;
+	size_t at = 0;
+
+	while (s.scan.more) {
+		cr_assert_eq(scan_some(q, next, n, &s), SQ_OK);
+		next = s.scan.next;
+		for (uint32_t i = 0; i < s.scan.n; i++, at++) {
+			cr_assert_lt(at, n_numbers);
+			cr_assert_eq(item_number(&s.scan.items[i]), numbers[at],
+			    "%zu is %u instead of %u", at, item_number(&s.scan.items[i]),
+			    numbers[at]);
+		}
+		sq_scan_fini(&s.scan);
+	}
+	cr_assert_eq(at, n_numbers, "%zu of %zu", at, n_numbers);
+}
+
+/* Head, gap and tail, without what is handed out, and with what has come back; before and after a
+ * restart that finds a part settled and a part claimed. */
+Test(embedded, a_scan_finds_what_only_the_tables_have)
+{
+	enum { N = 4000, SIZE = 4000, OUT = 3 };
+	static unsigned numbers[N];
+	struct sq_item claimed;
+	struct sq_queue *q;
+	struct consumer c;
+	struct scan s;
+	uint64_t seq, bytes;
+	size_t n = 0;
+
+	begin();
+	q = queue_open("a");
+	ops->start.ready(engine);
+	put(q, 1, N, SIZE);
+	await_gap(q, N / 2);
+	consumer_take_n(&c, q, OUT);
+	settle(q, &c.items[1], SQ_UNTRIED);
+	run();
+	for (unsigned i = 2; i <= N; i++)
+		if (i != OUT)
+			numbers[n++] = i;
+	bytes = q->bytes;
+	scan_all(q, 7, numbers, n);
+	scan_all(q, SQ_SCAN_MAX, numbers, n);
+	cr_assert_leq(q->bytes, bytes, "nothing of it comes into memory");
+	seq = c.items[2].seq;
+	settle(q, &c.items[0], SQ_DONE);
+	run();
+	sq_item_fini(&c.items[2]);
+	free(c.items);
+	ops->queue.close(q);
+	store_close();
+
+	store_open();
+	q = queue_open("a");
+	cr_assert_eq(ops->start.claim(q, seq, &claimed), SQ_OK);
+	ops->start.ready(engine);
+	scan_all(q, 300, numbers, n);
+	settle(q, &claimed, SQ_UNTRIED);
+	run();
+	for (unsigned i = 0; i <= n; i++)
+		numbers[i] = i + 2;
+	scan_all(q, 300, numbers, ++n);
+	atomic_store(&failing_reads, 1);
+	cr_assert_eq(scan_some(q, 0, 10, &s), SQ_EIO);
+	sq_scan_fini(&s.scan);
+	cr_assert_eq(atomic_load(&failing_reads), 0);
+	scan_all(q, 300, numbers, n);
+	drain(q, 2, N);
+	ops->queue.close(q);
+	end();
+}
+
+/* With consumers, pages and checkpoints at the same time, each scan is in order. */
+Test(embedded, a_scan_goes_on_beside_everything_else)
+{
+	enum { N = 6000, SIZE = 2000 };
+	struct sq_queue *q;
+	struct consumer c;
+	struct scan s;
+	unsigned seen = 0;
+
+	begin();
+	q = queue_open("a");
+	ops->start.ready(engine);
+	put(q, 1, N, SIZE);
+	consumer_start(&c, q, N);
+	while (!consumer_full(&c)) {
+		uint64_t next = 0;
+
+		s.scan.more = true;
+		while (s.scan.more) {
+			unsigned before = 0;
+
+			cr_assert_eq(scan_some(q, next, 100, &s), SQ_OK);
+			for (uint32_t i = 0; i < s.scan.n; i++) {
+				cr_assert_gt(item_number(&s.scan.items[i]), before);
+				cr_assert(i == 0 || item_number(&s.scan.items[i]) == before + 1);
+				before = item_number(&s.scan.items[i]);
+			}
+			seen += s.scan.n;
+			next = s.scan.next;
+			sq_scan_fini(&s.scan);
+		}
+	}
+	cr_assert_gt(seen, 0);
+	for (size_t i = 0; i < c.n; i++)
+		settle(q, &c.items[i], SQ_DONE);
+	free(c.items);
+	run();
+	consumer_stop(&c);
+	ops->queue.close(q);
+	end();
+}
+
+static unsigned faults;
+
+static void
+check_line(void *arg, const char *text)
+{
+	(void)arg;
+	(void)text;
+}
+
+/* What the tables have is what they say they have. */
+static void
+check_tables(void)
+{
+	struct sq_buf err = {0};
+	struct sq_table *t;
+
+	cr_assert_eq(sq_table_open(&t, dir, 0, true, &err), SQ_OK);
+	faults = sq_table_check(t, check_line, NULL);
+	sq_table_close(&t);
+	sq_buf_fini(&err);
+	cr_assert_eq(faults, 0);
+}
+
+/* From the journal, and of large ones from the tables. */
+Test(embedded, the_time_of_arrival_outlives_a_restart)
+{
+	enum { N = 3000, SIZE = 4000 };
+	struct sq_queue *timed, *other;
+	uint64_t before, after;
+	struct consumer c;
+
+	begin();
+	other = queue_open("other");
+	timed_queues = true;
+	timed = queue_open("timed");
+	ops->start.ready(engine);
+	before = sq_clock_wall_ms();
+	put(timed, 1, N, SIZE);
+	put(other, 1, 1, 10);
+	put(timed, N + 1, N + 3, 10);
+	after = sq_clock_wall_ms();
+	await_gap(timed, 0);
+	ops->queue.close(timed);
+	ops->queue.close(other);
+	store_close();
+	check_tables();
+
+	wall_set_ms = 3600000; /* it says when that was, not how long ago */
+	store_open();
+	timed = queue_open("timed");
+	timed_queues = false;
+	other = queue_open("other");
+	ops->start.ready(engine);
+	consumer_take_n(&c, other, 1);
+	cr_assert_eq(c.items[0].arrived_ms, 0);
+	settle(other, &c.items[0], SQ_DONE);
+	free(c.items);
+	consumer_take_n(&c, timed, N + 3);
+	for (size_t i = 0; i < c.n; i++) {
+		cr_assert_eq(item_number(&c.items[i]), i + 1);
+		cr_assert_geq(c.items[i].arrived_ms, before);
+		cr_assert_leq(c.items[i].arrived_ms, after);
+		settle(timed, &c.items[i], SQ_DONE);
+		if (i % 256 == 0)
+			run();
+	}
+	free(c.items);
+	run();
+	wall_set_ms = 0;
+	cr_assert_eq(metric(SQ_M_QUEUED_BYTES), 0, "%lld", (long long)metric(SQ_M_QUEUED_BYTES));
+	ops->queue.close(timed);
+	ops->queue.close(other);
+	store_close();
+	check_tables();
+	temp_dir_free(&dir);
+}
+
+/* Tries the items, which stay out, and says their seqs. */
+static void
+try_items(struct sq_queue *q, struct consumer *c, unsigned times, uint64_t *seqs)
+{
+	struct sq_txn *txn = txn_new();
+
+	for (size_t i = 0; i < c->n; i++) {
+		seqs[i] = c->items[i].seq;
+		for (unsigned n = 0; n < times; n++)
+			ops->txn.settle(txn, q, &c->items[i], SQ_TRIED);
+	}
+	ops->txn.commit(txn);
+	run();
+	ops->queue.close(q);
+	for (size_t i = 0; i < c->n; i++)
+		sq_item_fini(&c->items[i]);
+	free(c->items);
+}
+
+/* Also of items that are in the tables alone. */
+Test(embedded, what_was_tried_is_claimed_with_its_attempts)
+{
+	enum { N = 4000, SIZE = 4000 };
+	uint64_t seqs[2];
+	struct sq_item first, second;
+	struct sq_queue *q;
+	struct consumer c;
+
+	begin();
+	q = queue_open("a");
+	ops->start.ready(engine);
+	for (unsigned large = 0; large < 2; large++) {
+		put(q, 1, large ? N : 2, SIZE);
+		consumer_take_n(&c, q, 2);
+		cr_assert_eq(item_number(&c.items[1]), 2);
+		try_items(q, &c, 3, seqs);
+		store_close();
+
+		store_open();
+		q = queue_open("a");
+		cr_assert_eq(ops->start.claim(q, seqs[0], &first), SQ_OK);
+		ops->start.ready(engine);
+		cr_assert_eq(item_number(&first), 1);
+		cr_assert_eq(first.attempts, 3, "%u, large %u", first.attempts, large);
+		settle(q, &first, SQ_DONE);
+		consumer_take_n(&c, q, 1);
+		second = c.items[0];
+		free(c.items);
+		cr_assert_eq(second.seq, seqs[1], "what nobody claims waits again");
+		cr_assert_eq(second.attempts, 3);
+		settle(q, &second, SQ_DONE);
+		run();
+	}
+	drain(q, 3, N);
+	ops->queue.close(q);
+	end();
+}
+
 /* A consumer waits for what is in the tables, and nobody else does anything for it. */
 Test(embedded, a_read_that_fails_refuses_nothing_and_is_tried_again)
 {
@@ -629,7 +938,7 @@ Test(embedded, a_read_that_fails_refuses_nothing_and_is_tried_again)
 	other = queue_open("b");
 	ops->start.ready(engine);
 	put(q, 1, N, SIZE);
-	cr_assert_gt(q->gap.n, N / 2);
+	await_gap(q, N / 2);
 	atomic_store(&failing_reads, INT_MAX);
 	consumer_start(&c, q, 2 * N);
 	await_failing_reads(true);
@@ -674,7 +983,7 @@ Test(embedded, a_queue_may_end_while_its_reads_fail)
 	ops->start.ready(engine);
 	put(q, 1, N, SIZE);
 	put(other, 1, N, SIZE);
-	cr_assert_gt(q->gap.n, N / 2);
+	await_gap(q, N / 2);
 	atomic_store(&failing_reads, INT_MAX);
 	consumer_start(&c, q, N);
 	await_failing_reads(true);
@@ -709,7 +1018,7 @@ Test(embedded, what_is_with_a_consumer_is_not_read_from_the_tables)
 	for (unsigned i = 0; i < HANDED; i += 2)
 		settle(q, &has.items[i], SQ_UNTRIED);
 	put(q, HANDED + 1, N, SIZE);
-	cr_assert_gt(q->gap.n, N / 2, "only %llu are not in memory", (unsigned long long)q->gap.n);
+	await_gap(q, N / 2);
 	cr_assert_eq(ops->queue.depth(q), REST);
 	consumer_take_n(&rest, q, REST);
 	for (unsigned i = 0; i < REST; i++) {

@@ -30,7 +30,7 @@ look(uint64_t busy_ms)
 	struct sq_buf why = {0};
 	bool good, stalls;
 
-	sq_health_tick(health, busy_ms);
+	sq_health_tick(health, busy_ms, true);
 	good = sq_health_is_good(health, &why);
 	stalls = sq_health_stalls(health);
 	cr_assert_eq(good, sq_buf_len(&why) == 0);
@@ -68,6 +68,29 @@ Test(health, what_the_log_says_itself_goes_before_the_time)
 	sq_health_stalled(health, "sync of x: Input/output error");
 	cr_assert(strstr(look(STALL_MS + 2), "has not done") != NULL, "it goes on");
 	sq_health_stalled(health, NULL);
+	cr_assert_str_eq(look(0), "");
+	sq_health_free(&health);
+}
+
+Test(health, a_log_of_several_brokers_is_none_of_this_disk)
+{
+	const struct sq_health_cfg cfg = {.max_bytes = UINT64_C(1) << 30,
+	    .stall_ms = STALL_MS,
+	    .shared = true,
+	    .full = &full,
+	    .metrics = &sq_broker_metrics};
+	struct sq_buf why = {0};
+
+	health = sq_health_new(&cfg);
+	cr_assert_str_eq(look(STALL_MS + 1),
+	    "store: log: it has not done a commit for 30 s (store.stall-timeout)\n");
+	cr_assert_str_eq(look(0), "");
+	sq_health_tick(health, 0, false);
+	cr_assert(!sq_health_is_good(health, &why));
+	sq_buf_u8(&why, '\0');
+	cr_assert(
+	    strstr((const char *)sq_buf_data(&why), "store: log: it has not answered") != NULL);
+	sq_buf_fini(&why);
 	cr_assert_str_eq(look(0), "");
 	sq_health_free(&health);
 }

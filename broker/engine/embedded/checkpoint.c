@@ -5,7 +5,6 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "broker/engine/queue/queue.h"
 #include "broker/metrics/metrics.h"
@@ -28,6 +27,8 @@ enum {
 	POLL_MS = 100,
 	RETRY_MS = 500,
 	RATE_FIRST = 32 << 20,
+	MARK_MS = 5000,    /* between two writes of the log's mark while nothing else is written */
+	ALL_FAILURES = 16, /* of chunks that find no room until others have made some */
 };
 
 struct sq_checkpoint {
@@ -39,22 +40,21 @@ struct sq_checkpoint {
 	pthread_mutex_t lock;
 	pthread_cond_t wake;
 	bool stop;
-	unsigned tight;                 /* a chunk did not fit: so many of what ends something */
-	bool ended;                     /* the chunk ends something */
-	bool failed;                    /* no full chunk was written since one failed */
-	struct sq_kept_queue **touched; /* queues whose counts change in this chunk */
-	size_t n_touched, cap_touched;
+	unsigned tight; /* a chunk did not fit: so many of what ends something */
+	bool ended;     /* the chunk ends something */
+	bool failed;    /* no full chunk was written since one failed */
+	uint64_t marked_ms;
 };
 
-/* Notes the queue's counts before they change. */
+/* Notes that the chunk changes the queue's counts, or its row. */
 static void
-checkpoint_touch(struct sq_checkpoint *c, struct sq_kept_queue *q)
+chunk_touch(struct sq_chunk *c, struct sq_kept_queue *q)
 {
 	if (q->touched)
 		return;
 	q->touched = true;
-	q->n_before = q->n;
-	q->bytes_before = q->bytes;
+	q->n_next = q->n;
+	q->bytes_next = q->bytes;
 	if (c->n_touched == c->cap_touched) {
 		c->cap_touched = c->cap_touched > 0 ? c->cap_touched * 2 : 64;
 		c->touched = sq_xrealloc(c->touched, c->cap_touched * sizeof(*c->touched));
@@ -62,24 +62,8 @@ checkpoint_touch(struct sq_checkpoint *c, struct sq_kept_queue *q)
 	c->touched[c->n_touched++] = q;
 }
 
-static void
-checkpoint_untouch(struct sq_checkpoint *c, bool written)
-{
-	for (size_t i = 0; i < c->n_touched; i++) {
-		struct sq_kept_queue *q = c->touched[i];
-
-		q->touched = false;
-		q->listed |= written;
-		if (!written) {
-			q->n = q->n_before;
-			q->bytes = q->bytes_before;
-		}
-	}
-	c->n_touched = 0;
-}
-
 static int
-write_items(struct sq_checkpoint *c, const struct sq_chunk *chunk)
+write_items(struct sq_checkpoint *c, struct sq_chunk *chunk)
 {
 	struct sq_table *t = c->cfg.table;
 	int err = SQ_OK;
@@ -96,21 +80,22 @@ write_items(struct sq_checkpoint *c, const struct sq_chunk *chunk)
 		    .retain = item->retain,
 		    .assured = item->assured,
 		    .attempts = item->attempts,
+		    .arrived_ms = item->arrived_ms,
 		    .image = {item->msg.image, sq_image_size(item->msg.image)},
 		};
 
 		if (item->subs != NULL)
 			row.subs = (struct sq_bytes){item->subs->bytes, item->subs->size};
-		checkpoint_touch(c, ai->queue);
-		ai->queue->n++;
-		ai->queue->bytes += row.image.len;
+		chunk_touch(chunk, ai->queue);
+		ai->queue->n_next++;
+		ai->queue->bytes_next += row.image.len + sq_table_item_tail(&row);
 		err = sq_table_put_item(t, &row);
 	}
 	return err;
 }
 
 static int
-write_change(struct sq_checkpoint *c, const struct sq_delta_change *ch)
+write_change(struct sq_checkpoint *c, struct sq_chunk *chunk, const struct sq_delta_change *ch)
 {
 	struct sq_table *t = c->cfg.table;
 	struct sq_kept_queue *q = sq_delta_queue(c->cfg.delta, ch->queue);
@@ -123,20 +108,20 @@ write_change(struct sq_checkpoint *c, const struct sq_delta_change *ch)
 		return sq_table_set_attempts(t, ch->queue, ch->seq, ch->attempts);
 	err = sq_table_delete_item(t, ch->queue, ch->seq, &bytes);
 	if (err == SQ_OK && bytes > 0) {
-		checkpoint_touch(c, q);
-		q->n--;
-		q->bytes -= bytes;
+		chunk_touch(chunk, q);
+		q->n_next--;
+		q->bytes_next -= bytes;
 	}
 	return err;
 }
 
 static int
-write_changes(struct sq_checkpoint *c, const struct sq_list *changes)
+write_changes(struct sq_checkpoint *c, struct sq_chunk *chunk, const struct sq_list *changes)
 {
 	int err = SQ_OK;
 
 	SQ_LIST_FOR_EACH(ch, changes, struct sq_delta_change, node) {
-		err = write_change(c, ch);
+		err = write_change(c, chunk, ch);
 		if (err != SQ_OK)
 			break;
 	}
@@ -144,13 +129,13 @@ write_changes(struct sq_checkpoint *c, const struct sq_list *changes)
 }
 
 static int
-write_rest(struct sq_checkpoint *c, const struct sq_chunk *chunk)
+write_rest(struct sq_checkpoint *c, struct sq_chunk *chunk)
 {
 	struct sq_table *t = c->cfg.table;
-	int err = write_changes(c, &chunk->deferred);
+	int err = write_changes(c, chunk, &chunk->deferred);
 
 	if (err == SQ_OK)
-		err = write_changes(c, &chunk->changes);
+		err = write_changes(c, chunk, &chunk->changes);
 	if (err != SQ_OK)
 		return err;
 	SQ_LIST_FOR_EACH(r, &chunk->records, struct sq_delta_record, node) {
@@ -164,7 +149,7 @@ write_rest(struct sq_checkpoint *c, const struct sq_chunk *chunk)
 }
 
 static int
-write_queues(struct sq_checkpoint *c, const struct sq_chunk *chunk)
+write_queues(struct sq_checkpoint *c, struct sq_chunk *chunk)
 {
 	struct sq_table *t = c->cfg.table;
 	int err = SQ_OK;
@@ -173,28 +158,40 @@ write_queues(struct sq_checkpoint *c, const struct sq_chunk *chunk)
 		struct sq_kept_queue *q = chunk->queues[i].queue;
 
 		if (!chunk->queues[i].deleted)
-			checkpoint_touch(c, q);
+			chunk_touch(chunk, q);
 		else if (q->listed)
 			err = sq_table_delete_queue(t, q->id);
 	}
-	for (size_t i = 0; i < c->n_touched && err == SQ_OK; i++) {
-		struct sq_kept_queue *q = c->touched[i];
-		struct sq_table_queue row = {q->id, q->n, q->bytes, sq_delta_name(c->cfg.delta, q)};
+	for (size_t i = 0; i < chunk->n_touched && err == SQ_OK; i++) {
+		struct sq_kept_queue *q = chunk->touched[i];
+		struct sq_table_queue row = {
+		    q->id, q->n_next, q->bytes_next, sq_delta_name(c->cfg.delta, q)};
 
 		err = sq_table_put_queue(t, &row);
 	}
 	return err;
 }
 
+/* After the chunk was taken: the mark is of all that the chunk may have. */
 static int
-checkpoint_write(struct sq_checkpoint *c, const struct sq_chunk *chunk)
+write_mark(struct sq_checkpoint *c)
+{
+	const struct sq_log_mark mark = sq_log_mark(c->cfg.log);
+
+	return mark.lsn != 0 ? sq_table_put_mark(c->cfg.table, &mark) : SQ_OK;
+}
+
+static int
+checkpoint_write(struct sq_checkpoint *c, struct sq_chunk *chunk)
 {
 	struct sq_table *t = c->cfg.table;
 	int err = sq_table_begin(t);
 
 	if (err != SQ_OK)
 		return err;
-	err = write_rest(c, chunk);
+	err = sq_table_raise_format(t, sq_delta_format(c->cfg.delta));
+	if (err == SQ_OK)
+		err = write_rest(c, chunk);
 	if (err == SQ_OK)
 		err = write_items(c, chunk);
 	if (err == SQ_OK)
@@ -204,6 +201,8 @@ checkpoint_write(struct sq_checkpoint *c, const struct sq_chunk *chunk)
 		c->ended |= err > 0;
 		err = err > 0 ? SQ_OK : err;
 	}
+	if (err == SQ_OK)
+		err = write_mark(c);
 	if (err == SQ_OK) {
 		SQ_FAULT("checkpoint-before-commit");
 		return sq_table_commit(t, chunk->lsn);
@@ -238,8 +237,8 @@ checkpoint_take(struct sq_checkpoint *c, struct sq_chunk *chunk)
 		    c->cfg.delta, sq_table_meta(c->cfg.table).lsn, c->tight, chunk);
 }
 
-/* Writes one chunk; false when that failed. */
-static bool
+/* Writes one chunk; its error. */
+static int
 checkpoint_chunk(struct sq_checkpoint *c)
 {
 	struct sq_chunk chunk;
@@ -247,11 +246,10 @@ checkpoint_chunk(struct sq_checkpoint *c)
 
 	checkpoint_take(c, &chunk);
 	err = checkpoint_write(c, &chunk);
-	checkpoint_untouch(c, err == SQ_OK);
 	sq_delta_give_back(c->cfg.delta, &chunk, err == SQ_OK);
 	if (err != SQ_OK) {
 		checkpoint_failed(c, err);
-		return false;
+		return err;
 	}
 	if (c->tight == 0) {
 		c->failed = false;
@@ -264,7 +262,24 @@ checkpoint_chunk(struct sq_checkpoint *c)
 	sq_metric_add(&c->metrics, SQ_M_STORE_CHECKPOINTS, 1);
 	sq_metric_set(&c->metrics, SQ_M_STORE_TABLE_BYTES, (int64_t)sq_table_used(c->cfg.table));
 	c->cfg.after(c->cfg.owner, chunk.lsn);
-	return true;
+	return SQ_OK;
+}
+
+int
+sq_checkpoint_all(struct sq_checkpoint *c)
+{
+	unsigned failures = 0;
+	size_t n_changes;
+	int err;
+
+	assert(!c->started);
+	do {
+		err = checkpoint_chunk(c);
+		if (err != SQ_OK && (c->tight == 0 || ++failures > ALL_FAILURES))
+			return err;
+	} while (err != SQ_OK || c->tight != 0 || sq_delta_bytes(c->cfg.delta, &n_changes) > 0 ||
+	    n_changes > 0);
+	return SQ_OK;
 }
 
 static bool
@@ -281,6 +296,9 @@ checkpoint_due(struct sq_checkpoint *c)
 		return true;
 	/* Items need no memory once they are in the tables. */
 	if (sq_memory_level() >= SQ_MEMORY_PACED && (n_changes > 0 || bytes > 0))
+		return true;
+	/* An older broker may open it soon. */
+	if (sq_delta_format(c->cfg.delta) > sq_table_format(c->cfg.table))
 		return true;
 	/* Nobody publishes to a store in trouble: it must find out by itself that it is over. */
 	return used > max / BEGIN_PART || n_changes > BEGIN_CHANGES || c->failed;
@@ -299,17 +317,8 @@ checkpoint_hurries(const struct sq_checkpoint *c)
 static bool
 checkpoint_wait(struct sq_checkpoint *c, uint64_t ms)
 {
-	struct timespec until;
-
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += (time_t)(ms / 1000);
-	until.tv_nsec += (long)(ms % 1000) * 1000000;
-	if (until.tv_nsec >= 1000000000) {
-		until.tv_sec++;
-		until.tv_nsec -= 1000000000;
-	}
 	if (!c->stop)
-		pthread_cond_timedwait(&c->wake, &c->lock, &until);
+		(void)sq_cond_wait_until(&c->wake, &c->lock, sq_clock_ms() + ms);
 	return !c->stop;
 }
 
@@ -320,7 +329,7 @@ checkpoint_turn(struct sq_checkpoint *c)
 	uint64_t max, before = sq_log_used(c->cfg.log, &max);
 	uint64_t begin = sq_clock_ms(), took, after, freed, rate;
 
-	if (!checkpoint_chunk(c))
+	if (checkpoint_chunk(c) != SQ_OK)
 		return RETRY_MS;
 	took = sq_clock_ms() - begin;
 	after = sq_log_used(c->cfg.log, &max);
@@ -330,10 +339,34 @@ checkpoint_turn(struct sq_checkpoint *c)
 	return checkpoint_hurries(c) ? 0 : took;
 }
 
+void
+sq_checkpoint_mark(struct sq_checkpoint *c)
+{
+	const struct sq_log_mark mark = sq_log_mark(c->cfg.log);
+	const struct sq_table_meta meta = sq_table_meta(c->cfg.table);
+	int err;
+
+	if (mark.lsn <= meta.mark.lsn)
+		return;
+	err = sq_table_begin(c->cfg.table);
+	if (err == SQ_OK)
+		err = sq_table_put_mark(c->cfg.table, &mark);
+	if (err == SQ_OK)
+		err = sq_table_commit(c->cfg.table, meta.lsn);
+	if (err != SQ_OK)
+		sq_table_abort(c->cfg.table);
+}
+
 /* Nothing is to be written; items that were read may have to leave memory again. */
 static uint64_t
 checkpoint_idle(struct sq_checkpoint *c)
 {
+	uint64_t now_ms = sq_clock_ms();
+
+	if (now_ms - c->marked_ms >= MARK_MS) {
+		c->marked_ms = now_ms;
+		sq_checkpoint_mark(c);
+	}
 	if (sq_memory_level() >= SQ_MEMORY_FILLED)
 		c->cfg.after(c->cfg.owner, sq_table_meta(c->cfg.table).lsn);
 	return POLL_MS;
@@ -352,7 +385,7 @@ checkpoint_main(void *arg)
 		if (c->stop)
 			break;
 		pthread_mutex_unlock(&c->lock);
-		sq_health_tick(c->cfg.health, sq_log_busy_ms(c->cfg.log));
+		c->cfg.tick(c->cfg.owner);
 		if (c->cfg.hold != NULL)
 			sq_hold_look(c->cfg.hold, c->failed);
 		wait_ms = checkpoint_due(c) ? checkpoint_turn(c) : checkpoint_idle(c);
@@ -366,16 +399,12 @@ struct sq_checkpoint *
 sq_checkpoint_new(const struct sq_checkpoint_cfg *cfg)
 {
 	struct sq_checkpoint *c = sq_xcalloc(1, sizeof *c);
-	pthread_condattr_t attr;
 
 	c->cfg = *cfg;
 	c->metrics = *cfg->metrics;
 	atomic_init(&c->rate, RATE_FIRST);
 	pthread_mutex_init(&c->lock, NULL);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&c->wake, &attr);
-	pthread_condattr_destroy(&attr);
+	sq_cond_init(&c->wake);
 	return c;
 }
 
@@ -416,6 +445,5 @@ sq_checkpoint_free(struct sq_checkpoint **cp)
 	assert(!c->started);
 	pthread_cond_destroy(&c->wake);
 	pthread_mutex_destroy(&c->lock);
-	free(c->touched);
 	free(c);
 }

@@ -15,14 +15,16 @@ struct sq_log;
 struct sq_checkpoint_cfg {
 	struct sq_table *table;           /* written by nobody else */
 	struct sq_delta *delta;           /* its chunks are taken by nobody else */
-	const struct sq_log *log;         /* only asked for its use */
-	struct sq_health *health;         /* gets failed checkpoints; ticks on this thread */
+	const struct sq_log *log;         /* only asked: for its use, and its mark */
+	struct sq_health *health;         /* gets failed checkpoints */
 	struct sq_hold *hold;             /* for backups; NULL: there are none */
 	const struct sq_metrics *metrics; /* copied */
 	/* All records up to 'lsn' are in the tables: the log may drop them, and items may leave
 	 * memory.  Called after each chunk, and again while memory runs short.  Thread: the
 	 * checkpoint's. */
 	void (*after)(void *owner, uint64_t lsn);
+	/* Called before each chunk, and some times a second.  Thread: the checkpoint's. */
+	void (*tick)(void *owner);
 	void *owner;
 };
 
@@ -32,6 +34,12 @@ struct sq_checkpoint *sq_checkpoint_new(const struct sq_checkpoint_cfg *cfg);
 void sq_checkpoint_start(struct sq_checkpoint *);
 /* Ends the thread after the present chunk; NULL is allowed. */
 void sq_checkpoint_stop(struct sq_checkpoint *);
+/* Writes all that the delta has, on the caller's thread; the checkpoint's has ended or not begun, and
+ * nothing is applied meanwhile.  The error of the tables. */
+int sq_checkpoint_all(struct sq_checkpoint *) SQ_MUST_CHECK;
+/* Writes the log's mark alone, where there is one: after a restart, a log that has lost records since is
+ * known by it, though the tables have not come so far.  What fails is left.  Not beside its thread. */
+void sq_checkpoint_mark(struct sq_checkpoint *);
 /* Frees the checkpoint, whose thread has ended, and nulls the pointer. */
 void sq_checkpoint_free(struct sq_checkpoint **);
 /* Bytes of the log that checkpoints have recently freed per second.  Thread: any, until

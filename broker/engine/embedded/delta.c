@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "broker/engine/record.h"
 #include "core/mem.h"
 
 enum { ROW_BYTES = 64 }; /* of a record or a queue in the tables: its key and head */
@@ -13,13 +14,14 @@ sq_delta_new(struct sq_table *table)
 	struct sq_delta *d = sq_xcalloc(1, sizeof *d);
 
 	d->table = table;
-	d->lsn = sq_table_meta(table).lsn;
+	d->lsn = d->written = sq_table_meta(table).lsn;
 	d->last_queue = sq_table_last_queue(table);
 	pthread_mutex_init(&d->lock, NULL);
 	sq_list_init(&d->items);
 	sq_list_init(&d->changes);
 	sq_list_init(&d->deferred);
 	sq_list_init(&d->records);
+	d->format = sq_table_format(table);
 	return d;
 }
 
@@ -49,8 +51,9 @@ void
 sq_kept_queue_free(struct sq_delta *d, struct sq_kept_queue *q)
 {
 	sq_htab_remove(&d->queues, &q->by_id);
-	sq_ring_fini(&q->restored);
-	free(q->skip);
+	sq_ring_fini(&q->start.restored);
+	free(q->start.skip);
+	free(q->start.tried);
 	free(q->name);
 	free(q);
 }
@@ -71,8 +74,8 @@ sq_delta_item_free(struct sq_delta *d, struct sq_delta_item *ai)
 
 /* Queues. */
 
-static struct sq_kept_queue *
-queue_find(struct sq_delta *d, uint64_t id)
+struct sq_kept_queue *
+sq_kept_queue_find(struct sq_delta *d, uint64_t id)
 {
 	struct sq_hnode *n = sq_htab_find(&d->queues, sq_hash_u64(id));
 
@@ -118,17 +121,6 @@ sq_kept_queue_is_news(struct sq_delta *d, struct sq_kept_queue *q)
 	d->news[d->n_news++] = (struct sq_chunk_queue){.queue = q};
 }
 
-static void
-queue_skip(struct sq_kept_queue *q, uint64_t seq, uint64_t bytes)
-{
-	if (q->n_skip == q->cap_skip) {
-		q->cap_skip = q->cap_skip > 0 ? q->cap_skip * 2 : 16;
-		q->skip = sq_xrealloc(q->skip, q->cap_skip * sizeof(*q->skip));
-	}
-	q->skip[q->n_skip++] = seq;
-	q->skip_bytes += bytes;
-}
-
 /* Commits. */
 
 void
@@ -147,7 +139,7 @@ sq_delta_end(struct sq_delta *d)
 void
 sq_delta_put(struct sq_delta *d, uint64_t queue, const struct sq_item *item, uint64_t expires_ms)
 {
-	struct sq_kept_queue *q = queue_find(d, queue);
+	struct sq_kept_queue *q = sq_kept_queue_find(d, queue);
 	struct sq_delta_item *ai;
 
 	if (q == NULL) { /* its opening is in a later record */
@@ -179,11 +171,14 @@ sq_delta_change_new(struct sq_delta *d, uint64_t queue, uint64_t seq, uint16_t a
 	return c;
 }
 
-static void
+static struct sq_delta_change *
 delta_change(struct sq_delta *d, uint64_t queue, uint64_t seq, uint16_t attempts)
 {
-	sq_list_push_back(&d->changes, &sq_delta_change_new(d, queue, seq, attempts)->node);
+	struct sq_delta_change *c = sq_delta_change_new(d, queue, seq, attempts);
+
+	sq_list_push_back(&d->changes, &c->node);
 	d->n_changes++;
+	return c;
 }
 
 static void
@@ -191,7 +186,7 @@ delta_settle(struct sq_delta *d, uint64_t queue, uint64_t seq)
 {
 	struct sq_delta_item *ai = item_find(d, queue, seq);
 	struct sq_kept_queue *q;
-	uint64_t bytes;
+	uint64_t bytes = 0;
 
 	if (ai != NULL) {
 		if (!ai->writing)
@@ -200,16 +195,15 @@ delta_settle(struct sq_delta *d, uint64_t queue, uint64_t seq)
 			ai->settled = true; /* see sq_delta_give_back() */
 		return;
 	}
-	q = queue_find(d, queue);
+	q = sq_kept_queue_find(d, queue);
 	if (q == NULL || q->deleted)
 		return;
 	if (d->replaying) {
 		bytes = sq_table_item_bytes(d->table, queue, seq);
 		if (bytes == 0)
 			return; /* it never got there */
-		queue_skip(q, seq, bytes);
 	}
-	delta_change(d, queue, seq, 0);
+	delta_change(d, queue, seq, 0)->bytes = (uint32_t)bytes;
 }
 
 static void
@@ -274,6 +268,8 @@ delta_record(struct sq_delta *d, const struct sq_record_key *key, struct sq_byte
 
 	if (old != NULL)
 		record_free(d, old);
+	if (key->kind >= SQ_RECORD_DECLARED && value.p != NULL)
+		d->format = SQ_TABLE_FORMAT_NAMED;
 	r = sq_xmalloc(sizeof *r + value.len);
 	*r = (struct sq_delta_record){
 	    .lsn = d->lsn, .key = *key, .deleted = value.p == NULL, .len = value.len};
@@ -288,7 +284,7 @@ delta_record(struct sq_delta *d, const struct sq_record_key *key, struct sq_byte
 static void
 delta_queue_open(struct sq_delta *d, uint64_t queue, struct sq_bytes name)
 {
-	struct sq_kept_queue *q = queue_find(d, queue);
+	struct sq_kept_queue *q = sq_kept_queue_find(d, queue);
 
 	if (q == NULL)
 		q = sq_kept_queue_new(d, queue);
@@ -300,7 +296,7 @@ delta_queue_open(struct sq_delta *d, uint64_t queue, struct sq_bytes name)
 static void
 delta_queue_delete(struct sq_delta *d, uint64_t queue)
 {
-	struct sq_kept_queue *q = queue_find(d, queue);
+	struct sq_kept_queue *q = sq_kept_queue_find(d, queue);
 
 	if (q == NULL || q->deleted)
 		return;
@@ -339,7 +335,7 @@ sq_delta_queue(struct sq_delta *d, uint64_t id)
 	struct sq_kept_queue *q;
 
 	pthread_mutex_lock(&d->lock);
-	q = queue_find(d, id);
+	q = sq_kept_queue_find(d, id);
 	if (q != NULL && q->deleted)
 		q = NULL;
 	pthread_mutex_unlock(&d->lock);

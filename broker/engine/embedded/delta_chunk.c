@@ -16,6 +16,17 @@ sq_delta_bytes(struct sq_delta *d, size_t *n_changes)
 	return bytes;
 }
 
+enum sq_table_format
+sq_delta_format(struct sq_delta *d)
+{
+	enum sq_table_format format;
+
+	pthread_mutex_lock(&d->lock);
+	format = d->format;
+	pthread_mutex_unlock(&d->lock);
+	return format;
+}
+
 static void
 take_changes(struct sq_delta *d, size_t max_n, struct sq_chunk *c)
 {
@@ -112,6 +123,7 @@ sq_delta_take(struct sq_delta *d, uint64_t max_bytes, size_t max_n, struct sq_ch
 {
 	chunk_init(c);
 	pthread_mutex_lock(&d->lock);
+	d->chunk = c;
 	c->lsn = d->lsn;
 	c->news_bytes = d->news_bytes;
 	c->queues = d->news;
@@ -175,6 +187,7 @@ sq_delta_take_ends(struct sq_delta *d, uint64_t lsn, size_t max_n, struct sq_chu
 	chunk_init(c);
 	c->lsn = lsn;
 	pthread_mutex_lock(&d->lock);
+	d->chunk = c;
 	n = d->n_news > 0 ? take_ended_queues(d, max_n, c) : 0;
 	n += take_some(&c->deferred, &d->deferred, max_n - n);
 	changes = take_some(&c->changes, &d->changes, max_n - n);
@@ -196,13 +209,33 @@ sq_delta_take_ends(struct sq_delta *d, uint64_t lsn, size_t max_n, struct sq_chu
 static void
 give_back_item(struct sq_delta *d, struct sq_delta_item *ai, bool written)
 {
+	struct sq_delta_change *settled;
+
 	ai->writing = false;
 	ai->item.attempts = ai->attempts;
-	if (written && ai->settled && !ai->queue->deleted)
-		sq_list_push_back(
-		    &d->deferred, &sq_delta_change_new(d, ai->queue->id, ai->item.seq, 0)->node);
+	if (written && ai->settled && !ai->queue->deleted) {
+		settled = sq_delta_change_new(d, ai->queue->id, ai->item.seq, 0);
+		settled->bytes = sq_image_size(ai->item.msg.image) +
+		    (ai->item.arrived_ms != 0 ? SQ_TABLE_ITEM_TAIL : 0);
+		sq_list_push_back(&d->deferred, &settled->node);
+	}
 	if (written || ai->settled)
 		sq_delta_item_free(d, ai);
+}
+
+static void
+give_back_counts(struct sq_chunk *c, bool written)
+{
+	for (size_t i = 0; i < c->n_touched; i++) {
+		struct sq_kept_queue *q = c->touched[i];
+
+		q->touched = false;
+		if (!written)
+			continue;
+		q->listed = true;
+		q->n = q->n_next;
+		q->bytes = q->bytes_next;
+	}
 }
 
 static void
@@ -261,6 +294,10 @@ void
 sq_delta_give_back(struct sq_delta *d, struct sq_chunk *c, bool written)
 {
 	pthread_mutex_lock(&d->lock);
+	d->chunk = NULL;
+	if (written)
+		d->written = c->lsn;
+	give_back_counts(c, written);
 	d->news_bytes -= c->news_bytes; /* those that come back are news again */
 	for (size_t i = 0; i < c->n_items; i++)
 		give_back_item(d, c->items[i], written);
@@ -274,4 +311,5 @@ sq_delta_give_back(struct sq_delta *d, struct sq_chunk *c, bool written)
 	pthread_mutex_unlock(&d->lock);
 	free(c->items);
 	free(c->queues);
+	free(c->touched);
 }

@@ -11,10 +11,12 @@ struct sq_delta {
 	pthread_mutex_t lock;
 	struct sq_table *table;
 	bool replaying;
-	uint64_t lsn; /* of the last record that was applied */
+	uint64_t lsn;           /* of the last record that was applied */
+	uint64_t written;       /* the tables', as far as chunks were given back */
+	struct sq_chunk *chunk; /* taken, and not given back; or NULL */
 	uint64_t last_queue;
 	struct sq_htab queues;   /* struct sq_kept_queue */
-	struct sq_htab by_name;  /* at a start: queues that are not open yet */
+	struct sq_htab by_name;  /* at a start: queues that may be opened; its thread's */
 	struct sq_htab by_seq;   /* struct sq_delta_item */
 	struct sq_list items;    /* by lsn */
 	uint64_t bytes;          /* bytes in the tables that items, */
@@ -27,6 +29,7 @@ struct sq_delta {
 	size_t n_deleted;        /* number of records that are deletions */
 	struct sq_htab by_key;   /* struct sq_delta_record */
 	struct sq_list records;
+	enum sq_table_format format;
 	struct sq_chunk_queue *news; /* queues that were made or deleted */
 	size_t n_news, cap_news;
 };
@@ -37,6 +40,8 @@ void sq_kept_queue_free(struct sq_delta *, struct sq_kept_queue *);
 void sq_kept_queue_is_news(struct sq_delta *, struct sq_kept_queue *);
 
 void sq_delta_item_free(struct sq_delta *, struct sq_delta_item *);
+/* The queue of an id, deleted ones included; NULL: unknown. */
+struct sq_kept_queue *sq_kept_queue_find(struct sq_delta *, uint64_t id);
 /* Makes a change that is in no list yet. */
 struct sq_delta_change *
 sq_delta_change_new(struct sq_delta *, uint64_t queue, uint64_t seq, uint16_t attempts);

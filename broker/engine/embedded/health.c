@@ -23,7 +23,7 @@ struct sq_health {
 	char *causes[SQ_HEALTH_CAUSES]; /* NULL: none */
 	char *stall;                    /* why the log waits; NULL: it does not */
 	uint64_t stall_ms;              /* since when */
-	bool hangs;                     /* a commit is under way for too long */
+	bool hangs; /* a commit is under way for too long, or the log is silent */
 };
 
 struct sq_health *
@@ -65,7 +65,7 @@ static void
 health_publish(struct sq_health *h)
 {
 	bool full = atomic_load(&h->no_room) || h->causes[SQ_HEALTH_LOG] != NULL ||
-	    h->causes[SQ_HEALTH_TABLES] != NULL;
+	    h->causes[SQ_HEALTH_TABLES] != NULL || h->causes[SQ_HEALTH_LOST] != NULL;
 
 	atomic_store_explicit(h->cfg.full, full, memory_order_relaxed);
 	sq_metric_set(&h->metrics, SQ_M_STORE_STALLED, full);
@@ -143,7 +143,7 @@ sq_health_stalls(struct sq_health *h)
 	bool stalls;
 
 	pthread_mutex_lock(&h->lock);
-	stalls = h->causes[SQ_HEALTH_LOG] != NULL;
+	stalls = h->causes[SQ_HEALTH_LOG] != NULL || h->causes[SQ_HEALTH_LOST] != NULL;
 	pthread_mutex_unlock(&h->lock);
 	return stalls;
 }
@@ -169,15 +169,18 @@ sq_health_stalled(struct sq_health *h, const char *why)
 
 /* Under the lock.  A log that says itself why it waits is not judged by its time. */
 static void
-health_look_at_commit(struct sq_health *h, uint64_t busy_ms)
+health_look_at_commit(struct sq_health *h, uint64_t busy_ms, bool leased)
 {
-	bool hung = h->hangs;
+	bool hung = h->hangs, slow = h->cfg.stall_ms > 0 && busy_ms > h->cfg.stall_ms;
 	char text[128];
 
-	h->hangs = h->cfg.stall_ms > 0 && busy_ms > h->cfg.stall_ms;
-	if (h->hangs) {
-		snprintf(text, sizeof text,
-		    "journal: the disk has not done a commit for %llu s (store.stall-timeout)",
+	h->hangs = slow || !leased;
+	if (!leased) {
+		health_note(h, SQ_HEALTH_LOG,
+		    "log: it has not answered for so long that another broker may own it");
+	} else if (slow) {
+		snprintf(text, sizeof text, "%s a commit for %llu s (store.stall-timeout)",
+		    h->cfg.shared ? "log: it has not done" : "journal: the disk has not done",
 		    (unsigned long long)busy_ms / 1000);
 		health_note(h, SQ_HEALTH_LOG, text);
 	} else if (hung) {
@@ -186,15 +189,15 @@ health_look_at_commit(struct sq_health *h, uint64_t busy_ms)
 }
 
 void
-sq_health_tick(struct sq_health *h, uint64_t busy_ms)
+sq_health_tick(struct sq_health *h, uint64_t busy_ms, bool leased)
 {
 	char text[256];
 
 	pthread_mutex_lock(&h->lock);
 	if (h->stall == NULL) {
-		health_look_at_commit(h, busy_ms);
+		health_look_at_commit(h, busy_ms, leased);
 	} else if (sq_clock_ms() - h->stall_ms > STALL_MS) {
-		snprintf(text, sizeof text, "journal: %s", h->stall);
+		snprintf(text, sizeof text, "%s: %s", h->cfg.shared ? "log" : "journal", h->stall);
 		health_note(h, SQ_HEALTH_LOG, text);
 	}
 	pthread_mutex_unlock(&h->lock);

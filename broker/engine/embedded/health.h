@@ -18,13 +18,15 @@ enum sq_health_cause {
 	SQ_HEALTH_TABLES, /* checkpoints fail: commits continue as far as the log reaches */
 	SQ_HEALTH_READS,  /* reads fail at the moment: refuses nothing */
 	SQ_HEALTH_DAMAGE, /* permanent */
+	SQ_HEALTH_LOST,   /* the log is another process's: permanent */
 	SQ_HEALTH_CAUSES
 };
 
 struct sq_health_cfg {
-	uint64_t max_bytes;               /* of the tables */
-	uint64_t stall_ms;                /* a longer commit is a cause; 0: none is */
-	atomic_bool *full;                /* set while durable queues accept nothing */
+	uint64_t max_bytes; /* of the tables */
+	uint64_t stall_ms;  /* a longer commit is a cause; 0: none is */
+	bool shared;        /* the log is one of several brokers, and on no disk here */
+	atomic_bool *full;  /* set while durable queues accept nothing */
 	const struct sq_metrics *metrics; /* copied */
 };
 
@@ -42,9 +44,10 @@ void sq_health_used(struct sq_health *, uint64_t used);
  * cause in sq_health_tick().  Thread: any.  Locks: its own. */
 void sq_health_stalled(struct sq_health *, const char *why);
 /* Makes a long stall of the log a cause, and a commit that has been under way for too long: 'busy_ms'
- * is sq_log_busy_ms().  Called several times a second, and before the health is asked for: the thread
+ * is sq_log_busy_ms().  So is a log of which this process may not be sure any more: 'leased' is
+ * sq_log_leased().  Called several times a second, and before the health is asked for: the thread
  * that calls else may hang on the same disk.  Thread: any.  Locks: its own. */
-void sq_health_tick(struct sq_health *, uint64_t busy_ms);
+void sq_health_tick(struct sq_health *, uint64_t busy_ms, bool leased);
 
 /* Whether the store is healthy.  'why' gets a line for each cause; failing reads have a line, and
  * leave the store healthy.  Thread: any.  Locks: its own. */

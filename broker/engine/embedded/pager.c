@@ -28,7 +28,9 @@ struct sq_pager {
 	pthread_mutex_t lock; /* behind a queue's lock */
 	pthread_cond_t wake;
 	struct sq_list waits; /* struct sq_queue, a reference each */
-	struct sq_list again; /* the same, whose read brought nothing: until 'again_ms' */
+	struct sq_list scans; /* struct sq_scan */
+	struct sq_list
+	    again; /* the same as 'waits', whose read brought nothing: until 'again_ms' */
 	uint64_t again_ms;
 	bool stop;
 	size_t failing; /* queues whose last read failed; the thread's own */
@@ -75,7 +77,8 @@ page_item(void *arg, const struct sq_table_item *stored)
 			p->lacks = bytes;
 			return false;
 		}
-		p->items[p->n++] = sq_item_from_table(stored);
+		p->items[p->n] = sq_item_from_table(stored);
+		p->items[p->n++].attempts = sq_gap_attempts(p->gap, stored->seq, stored->attempts);
 		p->bytes += bytes;
 	}
 	p->from = stored->seq + 1;
@@ -164,7 +167,86 @@ pager_read(struct sq_pager *pager, struct sq_queue *q, struct page *p)
 	return !rests;
 }
 
-/* The next queue to be read for, or NULL after a wait; under the lock. */
+/* A step of a scan: items of the gap, as many as it may have more. */
+struct scan_step {
+	struct sq_pager *pager;
+	struct sq_scan_read read;
+	struct sq_item items[SQ_SCAN_MAX + 1];
+	size_t n;
+	uint64_t last; /* the last seq that was read; 0: none */
+};
+
+static bool
+scan_item(void *arg, const struct sq_table_item *stored)
+{
+	struct scan_step *step = arg;
+
+	if (stored->seq > step->read.to)
+		return false;
+	step->last = stored->seq;
+	if (sq_table_item_good(stored))
+		step->items[step->n++] = sq_item_from_table(stored);
+	else
+		page_damaged(step->pager, stored->queue, stored->seq);
+	return true;
+}
+
+/* Reads what is next; 'upto' gets the seq to which everything was read. */
+static int
+scan_read(struct scan_step *step, const struct sq_scan *s, uint64_t *upto)
+{
+	uint64_t bad = 0, queue = s->queue->id;
+	int err;
+
+	step->n = 0;
+	step->last = 0;
+	err = sq_table_items(step->pager->cfg.table, queue, step->read.from,
+	    s->max_items - s->n + 1, PAGE_BYTES_MAX, scan_item, step, &bad);
+	if (err == SQ_EINVAL && bad != 0) {
+		page_damaged(step->pager, queue, bad);
+		step->last = bad;
+		err = SQ_OK;
+	}
+	*upto = step->last != 0 && step->last < step->read.to ? step->last : step->read.to;
+	return err;
+}
+
+/* Goes on with the scan; true: it needs more steps. */
+static bool
+pager_scan(struct sq_pager *pager, struct scan_step *step, struct sq_scan *s)
+{
+	uint64_t upto;
+	int err;
+
+	step->pager = pager;
+	if (!sq_queue_scan_reads(s->queue, s, &step->read)) {
+		sq_queue_scan_end(s, s->err);
+		return false;
+	}
+	err = scan_read(step, s, &upto);
+	if (err == SQ_OK)
+		sq_queue_scan_add(s->queue, s, &step->read, step->items, step->n, upto);
+	for (size_t i = 0; i < step->n; i++)
+		sq_item_fini(&step->items[i]);
+	if (err == SQ_OK)
+		return true;
+	sq_metric_add(&pager->metrics, SQ_M_STORE_READ_FAILURES, 1);
+	sq_queue_scan_end(s, SQ_EIO);
+	return false;
+}
+
+/* Takes the first scan out of the list; NULL: there is none.  Under the lock. */
+static struct sq_scan *
+pager_next_scan(struct sq_pager *pager)
+{
+	struct sq_scan *s = SQ_LIST_FIRST(&pager->scans, struct sq_scan, node);
+
+	if (s != NULL)
+		sq_list_remove(&s->node);
+	return s;
+}
+
+/* The next queue to be read for, or NULL: after a wait, or where scans go on.  Under the lock. */
 static struct sq_queue *
 pager_next(struct sq_pager *pager)
 {
@@ -176,11 +258,10 @@ pager_next(struct sq_pager *pager)
 	q = SQ_LIST_FIRST(&pager->waits, struct sq_queue, read.waits);
 	if (q != NULL) {
 		sq_list_remove(&q->read.waits);
+	} else if (!sq_list_empty(&pager->scans)) {
+		return NULL;
 	} else if (again) {
-		struct timespec until = {
-		    (time_t)(pager->again_ms / 1000), (long)(pager->again_ms % 1000) * 1000000};
-
-		pthread_cond_timedwait(&pager->wake, &pager->lock, &until);
+		(void)sq_cond_wait_until(&pager->wake, &pager->lock, pager->again_ms);
 	} else {
 		pthread_cond_wait(&pager->wake, &pager->lock);
 	}
@@ -196,29 +277,44 @@ pager_again(struct sq_pager *pager, struct sq_queue *q)
 	sq_list_push_back(&pager->again, &q->read.waits);
 }
 
+/* Reads for a queue (NULL: none), and for a scan (NULL: none); releases the lock meanwhile. */
+static void
+pager_turn(struct sq_pager *pager, struct sq_queue *q, struct page *page, struct sq_scan *s,
+    struct scan_step *step)
+{
+	bool read = true, scans;
+
+	pthread_mutex_unlock(&pager->lock);
+	if (q != NULL)
+		read = pager_read(pager, q, page);
+	if (q != NULL && read)
+		sq_queue_unref(q);
+	scans = s != NULL && pager_scan(pager, step, s);
+	pthread_mutex_lock(&pager->lock);
+	if (!read)
+		pager_again(pager, q);
+	if (scans)
+		sq_list_push_back(&pager->scans, &s->node);
+}
+
 static void *
 pager_main(void *arg)
 {
 	struct sq_pager *pager = arg;
 	struct page *page = sq_xmalloc(sizeof *page);
+	struct scan_step *step = sq_xmalloc(sizeof *step);
 
 	pthread_mutex_lock(&pager->lock);
 	while (!pager->stop) {
 		struct sq_queue *q = pager_next(pager);
-		bool read;
+		struct sq_scan *s = pager_next_scan(pager);
 
-		if (q == NULL)
-			continue;
-		pthread_mutex_unlock(&pager->lock);
-		read = pager_read(pager, q, page);
-		if (read)
-			sq_queue_unref(q);
-		pthread_mutex_lock(&pager->lock);
-		if (!read)
-			pager_again(pager, q);
+		if (q != NULL || s != NULL)
+			pager_turn(pager, q, page, s, step);
 	}
 	pthread_mutex_unlock(&pager->lock);
 	free(page);
+	free(step);
 	return NULL;
 }
 
@@ -226,16 +322,13 @@ struct sq_pager *
 sq_pager_new(const struct sq_pager_cfg *cfg)
 {
 	struct sq_pager *p = sq_xcalloc(1, sizeof *p);
-	pthread_condattr_t attr;
 
 	p->cfg = *cfg;
 	p->metrics = *cfg->metrics;
 	pthread_mutex_init(&p->lock, NULL);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&p->wake, &attr);
-	pthread_condattr_destroy(&attr);
+	sq_cond_init(&p->wake);
 	sq_list_init(&p->waits);
+	sq_list_init(&p->scans);
 	sq_list_init(&p->again);
 	sq_thread_start(&p->thread, pager_main, p);
 	return p;
@@ -254,6 +347,8 @@ sq_pager_free(struct sq_pager **pp)
 	pthread_cond_signal(&p->wake);
 	pthread_mutex_unlock(&p->lock);
 	pthread_join(p->thread, NULL);
+	SQ_LIST_FOR_EACH_SAFE(s, &p->scans, struct sq_scan, node)
+		sq_queue_scan_end(s, SQ_ECLOSED);
 	sq_list_splice(&p->waits, &p->again);
 	SQ_LIST_FOR_EACH_SAFE(q, &p->waits, struct sq_queue, read.waits) {
 		sq_list_remove(&q->read.waits);
@@ -270,6 +365,15 @@ sq_pager_want(struct sq_pager *p, struct sq_queue *q)
 	pthread_mutex_lock(&p->lock);
 	sq_queue_ref(q);
 	sq_list_push_back(&p->waits, &q->read.waits);
+	pthread_cond_signal(&p->wake);
+	pthread_mutex_unlock(&p->lock);
+}
+
+void
+sq_pager_scan(struct sq_pager *p, struct sq_scan *s)
+{
+	pthread_mutex_lock(&p->lock);
+	sq_list_push_back(&p->scans, &s->node);
 	pthread_cond_signal(&p->wake);
 	pthread_mutex_unlock(&p->lock);
 }
