@@ -24,6 +24,7 @@
 #include "broker/engine/engines/engines.h"
 #include "broker/front/access/pages.h"
 #include "broker/front/console/pages.h"
+#include "broker/deed/gate.h"
 #include "broker/front/deeds/pages.h"
 #include "broker/front/door/door.h"
 #include "broker/front/http/front.h"
@@ -285,8 +286,17 @@ program_tick_start(struct program *p)
 	}
 }
 
+static struct sq_pages *
+program_deed_pages(struct sq_callers *callers)
+{
+	static struct sq_deed_gate redrives;
+
+	sq_deed_gate_init(&redrives);
+	return sq_deed_pages_new(callers, &redrives);
+}
+
 static struct sq_pages *(*const program_pages[PAGES])(struct sq_callers *) = {
-    sq_view_pages_new, sq_tap_pages_new, sq_deed_pages_new};
+    sq_view_pages_new, sq_tap_pages_new, program_deed_pages};
 
 /* The admin endpoint with what answers there; false with a line in 'err'. */
 static bool

@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "broker/front/deeds/answer.h"
-#include "broker/front/deeds/gate.h"
+#include "broker/deed/answer.h"
+#include "broker/deed/gate.h"
 #include "broker/front/deeds/request.h"
 #include "core/mem.h"
 

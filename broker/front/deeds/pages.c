@@ -6,8 +6,8 @@
 
 #include "broker/deed/find.h"
 #include "broker/front/access/pages.h"
-#include "broker/front/deeds/answer.h"
-#include "broker/front/deeds/gate.h"
+#include "broker/deed/answer.h"
+#include "broker/deed/gate.h"
 #include "broker/front/deeds/request.h"
 #include "core/clock.h"
 #include "core/log.h"
@@ -23,7 +23,7 @@ enum {
 struct sq_deed_pages {
 	struct sq_pages pages;
 	atomic_uint running;
-	struct sq_deed_gate redrives;
+	struct sq_deed_gate *redrives;
 };
 
 /* One request on its way. */
@@ -67,7 +67,7 @@ deed_done(struct sq_deed *d)
 	unsigned status = sq_deed_answer_status(d, &why);
 
 	if (d->kind == SQ_DEED_REDRIVE)
-		sq_deed_gate_end(&deed_pages(a)->redrives, d->until_ms - TIME_MS, d->n);
+		sq_deed_gate_end(deed_pages(a)->redrives, d->until_ms - TIME_MS, d->n);
 	atomic_fetch_sub(&deed_pages(a)->running, 1);
 	if (status != 200) {
 		sq_page_refuse(&a->page, status, status == 403 && denied[0] != '\0' ? denied : why);
@@ -112,7 +112,7 @@ deed_begin(struct deed_ask *a)
 		return;
 	}
 	if (d->kind == SQ_DEED_REDRIVE &&
-	    !sq_deed_gate_begin(&p->redrives, deed_space(d), sq_clock_ms())) {
+	    !sq_deed_gate_begin(p->redrives, deed_space(d), sq_clock_ms())) {
 		atomic_fetch_sub(&p->running, 1);
 		snprintf(full, sizeof full,
 		    "dead letters are published again at %d a second at most, of one space after "
@@ -150,7 +150,7 @@ deed_known(struct sq_page *p)
 }
 
 struct sq_pages *
-sq_deed_pages_new(struct sq_callers *callers)
+sq_deed_pages_new(struct sq_callers *callers, struct sq_deed_gate *redrives)
 {
 	struct sq_deed_pages *p = sq_pages_new(sizeof *p,
 	    &(struct sq_pages){.admin = {.below = SQ_DEEDS_PATH, .methods = "POST"},
@@ -159,6 +159,6 @@ sq_deed_pages_new(struct sq_callers *callers)
 		.known = deed_known,
 		.fini = deed_fini});
 
-	sq_deed_gate_init(&p->redrives);
+	p->redrives = redrives;
 	return &p->pages;
 }

@@ -8,9 +8,11 @@
 #define SQ_BROKER_FRONT_DEEDS_PAGES_H
 
 struct sq_callers;
+struct sq_deed_gate;
 struct sq_pages;
 
-/* See broker/front/access/pages.h; 'callers' outlive the pages. */
-struct sq_pages *sq_deed_pages_new(struct sq_callers *callers);
+/* See broker/front/access/pages.h; 'callers' outlive the pages, and so does 'redrives', by which all who
+ * have dead letters published again keep to one rate. */
+struct sq_pages *sq_deed_pages_new(struct sq_callers *callers, struct sq_deed_gate *redrives);
 
 #endif

@@ -1,10 +1,9 @@
 #include "broker/front/deeds/request.h"
 
 #include <assert.h>
-#include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 
+#include "broker/deed/answer.h"
 #include "core/json_bounds.h"
 #include "core/mem.h"
 #include "core/utf8.h"
@@ -101,13 +100,9 @@ static bool
 take_after(const json_t *v, struct sq_deed_place *at, const char **wants)
 {
 	const char *text = json_string_value(v);
-	int end = 0;
 
 	*wants = "the \"next\" of an answer";
-	return text != NULL &&
-	    sscanf(text, "%1u.%20" SCNu64 ".%20" SCNu64 "%n", &at->queue, &at->from, &at->upto,
-		&end) == 3 &&
-	    text[end] == '\0' && text[0] != '-' && text[0] != '+';
+	return text != NULL && sq_deed_place_read(text, at);
 }
 
 static bool

@@ -1,4 +1,4 @@
-#include "broker/front/deeds/gate.h"
+#include "broker/deed/gate.h"
 
 #include <string.h>
 

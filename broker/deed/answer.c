@@ -1,4 +1,7 @@
-#include "broker/front/deeds/answer.h"
+#include "broker/deed/answer.h"
+
+#include <inttypes.h>
+#include <stdio.h>
 
 unsigned
 sq_deed_answer_status(const struct sq_deed *d, const char **why)
@@ -26,4 +29,14 @@ sq_deed_answer(const struct sq_deed *d, struct sq_buf *out)
 		    (unsigned long long)d->at.from, (unsigned long long)d->at.upto);
 	else
 		sq_buf_printf(out, ",\"more\":false,\"next\":null}\n");
+}
+
+bool
+sq_deed_place_read(const char *text, struct sq_deed_place *at)
+{
+	int end = 0;
+
+	return sscanf(text, "%1u.%20" SCNu64 ".%20" SCNu64 "%n", &at->queue, &at->from, &at->upto,
+		   &end) == 3 &&
+	    text[end] == '\0' && text[0] != '-' && text[0] != '+';
 }

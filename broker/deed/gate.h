@@ -1,8 +1,8 @@
 /* The rate of redrives: one at a time, and each as long after the one before as the letters of that
  * one should take.  No space has all of it: where another one was refused it has the next turn, if
  * it comes for it.  Time comes in.  Thread: any. */
-#ifndef SQ_BROKER_FRONT_DEEDS_GATE_H
-#define SQ_BROKER_FRONT_DEEDS_GATE_H
+#ifndef SQ_BROKER_DEED_GATE_H
+#define SQ_BROKER_DEED_GATE_H
 
 #include <pthread.h>
 #include <stdbool.h>
