@@ -61,7 +61,8 @@ find_group(struct sq_deed *d)
 			return NULL;
 		tilde[n++] = (size_t)(p - d->name);
 	}
-	if (strncmp(d->name, "share~", 6) != 0 && strncmp(d->name, "declared~", 9) != 0)
+	if (strncmp(d->name, "share~", 6) != 0 && strncmp(d->name, "declared~", 9) != 0 &&
+	    strncmp(d->name, "queue~", 6) != 0)
 		return NULL;
 	for (size_t i = 1; i < n && g == NULL; i++) {
 		size_t at[SQ_GROUP_PARTS] = {tilde[0], tilde[i]};

@@ -2,45 +2,28 @@
 
 #include "broker/deed/find.h"
 #include "broker/deed/work.h"
-#include "broker/shard/source.h"
+#include "broker/group/purge.h"
 #include "core/fault.h"
 
-enum {
-	SLICE_MSGS = 512, /* in one transaction, */
-	SLICE_BYTES = 1 << 20,
-};
-
-/* Settles an item, which it takes. */
-static void
-purge_item(struct sq_deed *d, struct sq_sink *sink, struct sq_item *item)
+static struct sq_txn *
+purge_txn(void *arg)
 {
-	struct sq_txn *txn = sq_deed_txn(d);
-
-	if (item->qos > 0) {
-		d->work.broker->burial->purged(sink->source, txn, item, d->bury);
-		sink->engine->ops->txn.settle(txn, sink->queue, item, SQ_DONE);
-	}
-	sq_item_fini(item);
+	return sq_deed_txn(arg);
 }
 
 /* Puts the next items into a transaction; returns how many, and why there are no more. */
 static uint64_t
 purge_slice(struct sq_deed *d, struct sq_sink *sink, int *err)
 {
-	uint64_t n = 0, bytes = 0;
+	const struct sq_purge p = {.sink = sink,
+	    .burial = d->work.broker->burial,
+	    .upto = d->at.upto,
+	    .most = d->most - d->n,
+	    .letters = d->bury,
+	    .txn = purge_txn,
+	    .arg = d};
 
-	*err = SQ_OK;
-	while (n < SLICE_MSGS && bytes < SLICE_BYTES && d->n + n < d->most) {
-		struct sq_item item;
-
-		*err = sink->engine->ops->queue.draw(sink->queue, 0, d->at.upto, &item);
-		if (*err != SQ_OK)
-			break;
-		bytes += sq_image_size(item.msg.image);
-		purge_item(d, sink, &item);
-		n++;
-	}
-	return n;
+	return sq_purge_slice(&p, err);
 }
 
 static void

@@ -54,6 +54,7 @@ static const struct {
     [SQ_ENDING_EXPIRED] = {SQ_M_DELETED_QUEUE_EXPIRED, "queue-expired"},
     [SQ_ENDING_LEFT] = {SQ_M_DELETED_QUEUE_LEFT, "queue-left"},
     [SQ_ENDING_SESSION_ENDED] = {SQ_M_DELETED_SESSION_ENDED, "session-ended"},
+    [SQ_ENDING_DELETED] = {SQ_M_DELETED_QUEUE_DELETED, "queue-deleted"},
     [SQ_ENDING_SESSION_EXPIRED] = {SQ_M_DELETED_SESSION_EXPIRED, "session-expired"},
 };
 

@@ -23,6 +23,7 @@ enum sq_ending_why {
 	SQ_ENDING_LEFT = 2,            /* the last member of another group has left */
 	SQ_ENDING_SESSION_ENDED = 3,   /* by its client, or by one that took its place */
 	SQ_ENDING_SESSION_EXPIRED = 4, /* its client was away for too long */
+	SQ_ENDING_DELETED = 5,         /* a named queue, by who may manage it */
 };
 
 struct sq_ending_cfg {

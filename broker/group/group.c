@@ -112,7 +112,7 @@ sq_group_make(struct sq_broker *b, const struct sq_group_cfg *cfg, uint64_t id, 
 {
 	uint64_t hash = sq_hash(cfg->name, strlen(cfg->name));
 	struct sq_group *g = group_new(
-	    b, cfg->tenant, cfg->name, id, b->shards[hash % b->n_shards].worker);
+	    b, cfg->tenant, cfg->name, id, sq_group_owner(b, cfg->name)->worker);
 	struct sq_options options = sq_group_cfg_options(cfg);
 
 	sq_share_force(sq_tenant_account(g->tenant), SQ_SHARE_GROUPS, 1);
@@ -204,16 +204,25 @@ sq_group_find_shown(struct sq_broker *b, const char *shown, const size_t *at, si
 struct sq_bytes
 sq_group_rule_name(const struct sq_group *g)
 {
-	static const char separator[] = {(char)SQ_SOURCE_SEPARATOR, '\0'};
+	static const char separator[] = {(char)SQ_SOURCE_SEPARATOR, '\0'}, share[] = "$share/";
 	const char *part = g->name, *end;
 
-	/* "share", space, "$share/NAME/FILTER", or "declared", space, workload, NAME */
-	for (unsigned n = g->cfg.share ? 2 : 3; n > 0; n--)
-		part = strpbrk(part, separator) + 1;
-	if (g->cfg.share)
-		part += strlen("$share/");
+	/* "share", space, "$share/NAME/FILTER", or "queue", space, NAME, or "declared", space,
+	 * workload, NAME */
+	for (unsigned n = g->cfg.share || g->cfg.named ? 2 : 3; n > 0; n--) {
+		part += strcspn(part, separator);
+		part += *part != '\0'; /* a record may have any name */
+	}
+	if (g->cfg.share && strncmp(part, share, strlen(share)) == 0)
+		part += strlen(share);
 	end = part + strcspn(part, g->cfg.share ? "/" : separator);
 	return (struct sq_bytes){(const unsigned char *)part, (size_t)(end - part)};
+}
+
+struct sq_shard *
+sq_group_owner(const struct sq_broker *b, const char *name)
+{
+	return &b->shards[sq_hash(name, strlen(name)) % b->n_shards];
 }
 
 bool
@@ -279,8 +288,8 @@ group_begin_ending(struct sq_group *g, enum sq_ending_why why, struct sq_txn *tx
 		g->ending = sq_ending_begin(g->broker, &cfg, txn);
 }
 
-static void
-group_unlist(struct sq_group *g, enum sq_ending_why why, struct sq_txn *txn)
+void
+sq_group_unlist(struct sq_group *g, enum sq_ending_why why, struct sq_txn *txn)
 {
 	struct sq_group *table = g;
 
@@ -322,7 +331,7 @@ group_renew(struct sq_group *g, uint64_t now_ms, struct sq_txn *txn)
 	struct sq_group *fresh;
 
 	if (sq_broker_closing(b)) {
-		group_unlist(g, SQ_ENDING_LEFT, txn);
+		sq_group_unlist(g, SQ_ENDING_LEFT, txn);
 		return;
 	}
 	cfg.name = g->name;
@@ -336,11 +345,11 @@ group_renew(struct sq_group *g, uint64_t now_ms, struct sq_txn *txn)
 		group_bind_again(fresh, gb, txn);
 	fresh->expires_ms = now_ms + fresh->expiry_s * UINT64_C(1000);
 	sq_group_store(fresh, txn);
-	group_unlist(g, SQ_ENDING_LEFT, txn);
+	sq_group_unlist(g, SQ_ENDING_LEFT, txn);
 }
 
-/* Whether 'txn' has room for the end of one more group: its record has the group's name,
- * which may be as long as a filter, and a session may leave thousands of groups. */
+/* Its record has the group's name, which may be as long as a filter, and a session may leave thousands
+ * of groups. */
 static bool
 group_end_fits(const struct sq_group *g, const struct sq_txn *txn)
 {
@@ -361,7 +370,7 @@ sq_group_leave(struct sq_group **gp, uint64_t now_ms, struct sq_txn *txn)
 		if (!g->options.now.durable && !group_end_fits(g, txn))
 			g->expires_ms = now_ms; /* sq_groups_expire() ends it */
 		else if (!g->options.now.durable)
-			group_unlist(g, SQ_ENDING_LEFT, txn);
+			sq_group_unlist(g, SQ_ENDING_LEFT, txn);
 		else if (g->durable)
 			sq_group_store(g, txn);
 		else
@@ -386,7 +395,8 @@ sq_group_binding_make(
 	memcpy(gb->name + len + gb->tag_len, filter->filter.p, gb->filter_len);
 	gb->binding.sink = &g->sink;
 	gb->binding.max_qos = qos;
-	gb->binding.as_published = true; /* each member decides */
+	gb->binding.min_qos = g->cfg.named; /* its items are leased and stored */
+	gb->binding.as_published = true;    /* each member decides */
 	sq_list_push_back(&g->bound.list, &gb->node);
 	sq_htab_insert(&g->bound.by_name, &gb->by_name, sq_hash(name, len - 1));
 	g->bound.n_kept++;
@@ -396,8 +406,8 @@ sq_group_binding_make(
 	return gb;
 }
 
-static struct sq_group_binding *
-group_binding_find(const struct sq_group *g, const char *name)
+struct sq_group_binding *
+sq_group_binding_find(const struct sq_group *g, const char *name)
 {
 	struct sq_hnode *n = sq_htab_find(&g->bound.by_name, sq_hash(name, strlen(name)));
 
@@ -415,14 +425,14 @@ sq_group_has(struct sq_broker *b, const char *group, const char *binding)
 {
 	const struct sq_group *g = group_find(b, group);
 
-	return g != NULL && group_binding_find(g, binding) != NULL;
+	return g != NULL && sq_group_binding_find(g, binding) != NULL;
 }
 
 struct sq_group_binding *
 sq_group_bind(struct sq_group *g, const struct sq_topic_filter *filter, const char *name,
     uint8_t qos, struct sq_txn *txn)
 {
-	struct sq_group_binding *gb = group_binding_find(g, name);
+	struct sq_group_binding *gb = sq_group_binding_find(g, name);
 
 	assert(sq_group_held(g));
 	if (gb == NULL)
@@ -513,7 +523,7 @@ group_look(struct sq_group *g, uint64_t now_ms, struct sq_system_txn **own)
 	group_recovered(g, now_ms);
 	/* 'expires_ms' is another worker's idea of the time */
 	if (g->n_subs == 0 && now_ms >= g->expires_ms)
-		group_unlist(
+		sq_group_unlist(
 		    g, g->durable ? SQ_ENDING_EXPIRED : SQ_ENDING_LEFT, group_own_txn(g, own));
 	else if (sq_group_options_due(&g->options, now_ms, g->broker->cfg.grace_ms))
 		sq_group_declared(g, now_ms, group_own_txn(g, own));
@@ -610,7 +620,7 @@ sq_groups_clear(struct sq_broker *b)
 
 		next = sq_htab_walk(&b->groups->by_name, at);
 		sq_space_wrlock(space);
-		group_unlist(g, SQ_ENDING_LEFT, NULL);
+		sq_group_unlist(g, SQ_ENDING_LEFT, NULL);
 		sq_space_unlock(space);
 	}
 }

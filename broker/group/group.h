@@ -1,7 +1,7 @@
 /* Groups: queues from which several sessions take, each message going to one.
  *
  * A group is a share name with its filter (MQTT 5.0 §4.8.2), or a queue that the pods of a workload
- * declare.  A group changes under the write lock of its tenant's space; the table of groups has a
+ * declare, or one that has a name of its own (named.h).  A group changes under the write lock of its tenant's space; the table of groups has a
  * lock of its own.  References are atomic, because slots on any worker hold them.
  *
  * With a durable engine, the queue of every share, and of every group declared durable, is durable
@@ -41,8 +41,12 @@ struct sq_group_cfg {
 	const char *name;
 	struct sq_tenant *tenant;
 	bool durable, share;
-	uint32_t expiry_s; /* wanted; 0: the broker's default */
+	bool named;           /* see named.h; of such a group alone: */
+	bool ordered, closed; /* nobody joins it by MQTT */
+	uint32_t expiry_s;    /* wanted; 0: the broker's default */
 	uint32_t max_length, max_attempts;
+	uint64_t max_bytes; /* of the queue; 0: the broker's */
+	uint32_t ttl_s;     /* of a message there; 0: its own expiry alone */
 	enum sq_overflow overflow;
 };
 
@@ -56,6 +60,11 @@ sq_group_cfg_options(const struct sq_group_cfg *cfg)
 	    .overflow = cfg->overflow,
 	    .durable = cfg->durable};
 }
+
+/* Messages of a named queue that who pulls has, or that wait for another attempt; written by its worker. */
+struct sq_group_pulled {
+	_Atomic uint64_t leased, parked;
+};
 
 struct sq_group {
 	struct sq_hnode node, by_id;
@@ -79,6 +88,7 @@ struct sq_group {
 	uint64_t undated_ms;             /* when the record is to get 'expires_ms'; 0: it has it */
 	bool awaited; /* after a start: its queue counts a taker that is expected */
 	bool listed;
+	struct sq_group_pulled pulled;
 	struct sq_ending *ending; /* of its queue, after it was removed from the table */
 };
 
@@ -126,6 +136,8 @@ sq_group_find_shown(struct sq_broker *, const char *shown, const size_t *at, siz
 /* The name that rules of acl have for its queue: that of the share, or of what is declared.  Valid as
  * long as the group, which is not of dead letters. */
 struct sq_bytes sq_group_rule_name(const struct sq_group *);
+/* The worker that owns, or would own, the queue of a group of that name.  Thread: any. */
+struct sq_shard *sq_group_owner(const struct sq_broker *, const char *name);
 /* Whether a group of that name exists. */
 bool sq_group_there(struct sq_broker *, const char *name);
 /* The group of that name, made if it is missing, with a reference and one more subscription.  An
@@ -145,6 +157,8 @@ void sq_group_leave(struct sq_group **gp, uint64_t now_ms, struct sq_txn *txn);
  * subscription. */
 struct sq_group_binding *sq_group_bind(struct sq_group *, const struct sq_topic_filter *filter,
     const char *name, uint8_t qos, struct sq_txn *txn);
+/* The binding of that name; NULL: there is none. */
+struct sq_group_binding *sq_group_binding_find(const struct sq_group *, const char *name);
 /* Sets the maximum QoS of a binding. */
 void
 sq_group_set_qos(struct sq_group *, struct sq_group_binding *, uint8_t qos, struct sq_txn *txn);
@@ -167,6 +181,8 @@ bool sq_groups_expire(struct sq_broker *, uint64_t now_ms);
  * a reference, or NULL for a pinned one, which is its owner's to show.  False: there is none.
  * Thread: any worker.  Locks: its own. */
 bool sq_groups_seek(struct sq_broker *, uint64_t *place, struct sq_group **out);
+/* For named.h: takes the group out of the table, and ends its queue. */
+void sq_group_unlist(struct sq_group *, enum sq_ending_why, struct sq_txn *txn);
 /* Removes all groups at the end of the broker; records stay. */
 void sq_groups_clear(struct sq_broker *);
 

@@ -5,6 +5,7 @@
 #include "broker/engine/record.h"
 #include "broker/group/group_declare.h"
 #include "broker/group/group_store.h"
+#include "broker/group/named.h"
 #include "core/bytes.h"
 #include "core/log.h"
 #include "core/mem.h"
@@ -31,7 +32,8 @@ load_record(struct sq_reader *r, struct group_record *out)
 	uint8_t version = sq_read8(r), flags = sq_read8(r);
 
 	*out = (struct group_record){.cfg = {.durable = (flags & SQ_GROUP_STORE_DURABLE) != 0,
-					 .share = (flags & SQ_GROUP_STORE_SHARE) != 0},
+					 .share = (flags & SQ_GROUP_STORE_SHARE) != 0,
+					 .named = (flags & SQ_GROUP_STORE_NAMED) != 0},
 	    .waits = (flags & SQ_GROUP_STORE_WAITS) != 0};
 	out->cfg.overflow = (enum sq_overflow)sq_read8(r);
 	(void)sq_read8(r);
@@ -45,6 +47,8 @@ load_record(struct sq_reader *r, struct group_record *out)
 		out->since_ms = sq_read64(r);
 		out->pod = sq_record_take_text(r);
 	}
+	/* Brokers that know no named queues write their record without that flag. */
+	out->cfg.named = out->cfg.named || sq_named_is(out->name);
 	return !r->bad && (version == 1 || version == 2) && out->name.len > 0 &&
 	    sq_reader_left(r) == 0;
 }

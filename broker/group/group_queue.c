@@ -41,11 +41,14 @@ queue_cfg(const struct sq_group *g)
 	    .max_msgs = g->cfg.max_length > 0 && g->cfg.max_length < b->cfg.queue_max_msgs
 		? g->cfg.max_length
 		: b->cfg.queue_max_msgs,
-	    .max_bytes = b->cfg.queue_max_bytes,
+	    .max_bytes = g->cfg.max_bytes > 0 && g->cfg.max_bytes < b->cfg.queue_max_bytes
+		? g->cfg.max_bytes
+		: b->cfg.queue_max_bytes,
 	    .overflow = overflow,
 	    .yields = g->cfg.overflow == SQ_OVERFLOW_DEFAULT ? SQ_YIELD_LONELY : SQ_YIELD_NEVER,
 	    .max_attempts = g->cfg.max_attempts,
 	    .durable = g->stored,
+	    .timed = g->cfg.named,
 	    .dead = b->burial->item,
 	    .arg = g->sink.source,
 	    .dropped = sq_sys_counts_dropped(b->sys_counts, g->tenant),
@@ -62,6 +65,7 @@ sq_group_open(struct sq_group *g, struct sq_txn *txn)
 	q.name = name;
 	g->sink.queue = e->ops->queue.open(e, txn, &q);
 	g->sink.reject = q.overflow == SQ_OVERFLOW_REJECT_PUBLISH;
+	g->sink.ttl_s = g->cfg.ttl_s;
 	if (g->awaited)
 		e->ops->queue.attend(g->sink.queue, 1);
 	sq_watch_add(g->broker->watch, &g->sink, true);
@@ -77,6 +81,7 @@ sq_group_set_limits(struct sq_group *g)
 
 	g->broker->engine->ops->queue.limits(g->sink.queue, &q);
 	g->sink.reject = q.overflow == SQ_OVERFLOW_REJECT_PUBLISH;
+	g->sink.ttl_s = g->cfg.ttl_s;
 }
 
 uint32_t

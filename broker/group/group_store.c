@@ -16,11 +16,11 @@ store_record(const struct sq_group *g, struct sq_txn *txn, uint8_t kind, uint64_
 	struct sq_bytes v = {0};
 
 	if (value != NULL)
-		v = (struct sq_bytes){sq_buf_data(value), sq_buf_len(value)};
+		v = sq_buf_bytes(value);
 	g->sink.engine->ops->txn.record(txn, &key, v);
 }
 
-/* A group: u8 2, u8 flags (1 durable, 2 a share, 4 its options say the other of 1), u8
+/* A group: u8 2, u8 flags (1 durable, 2 a share, 4 its options say the other of 1, 8 named), u8
  * overflow, u8 0, u32 expiry in s, u32 maximum length, u32 maximum attempts, u64 when it
  * expires (wall-clock ms, 0: it has subscriptions), bytes16 tenant, bytes16 name, u64 since
  * (wall-clock ms, 0: nobody said) and bytes16 pod of whom the options are.  Version 1 has
@@ -39,6 +39,7 @@ sq_group_store(struct sq_group *g, struct sq_txn *txn)
 	sq_buf_u8(&v,
 	    (uint8_t)((g->durable ? SQ_GROUP_STORE_DURABLE : 0) |
 		(g->cfg.share ? SQ_GROUP_STORE_SHARE : 0) |
+		(g->cfg.named ? SQ_GROUP_STORE_NAMED : 0) |
 		(g->options.now.durable != g->durable ? SQ_GROUP_STORE_WAITS : 0)));
 	sq_buf_u8(&v, (uint8_t)g->cfg.overflow);
 	sq_buf_u8(&v, 0);

@@ -17,6 +17,11 @@ void sq_group_unstore_binding(
     const struct sq_group *, const struct sq_group_binding *, struct sq_txn *txn);
 
 /* Flags of a group's record. */
-enum { SQ_GROUP_STORE_DURABLE = 1, SQ_GROUP_STORE_SHARE = 2, SQ_GROUP_STORE_WAITS = 4 };
+enum {
+	SQ_GROUP_STORE_DURABLE = 1,
+	SQ_GROUP_STORE_SHARE = 2,
+	SQ_GROUP_STORE_WAITS = 4,
+	SQ_GROUP_STORE_NAMED = 8
+};
 
 #endif

@@ -86,6 +86,26 @@ sq_queue_view_row(
 	return true;
 }
 
+/* What a named queue has beside others. */
+static void
+named_row(struct sq_view_slice *v, const struct sq_group *g)
+{
+	struct sq_queue_state q;
+
+	g->sink.engine->ops->queue.state(g->sink.queue, &q);
+	sq_view_truth(v, SQ_QUEUE_PAUSED, q.paused);
+	sq_view_number(
+	    v, SQ_QUEUE_LEASED, atomic_load_explicit(&g->pulled.leased, memory_order_relaxed));
+	sq_view_number(
+	    v, SQ_QUEUE_PARKED, atomic_load_explicit(&g->pulled.parked, memory_order_relaxed));
+}
+
+static const char *
+group_kind(const struct sq_group *g)
+{
+	return g->cfg.share ? "share" : g->cfg.named ? "queue" : "declared";
+}
+
 /* Under the read lock of the group's space. */
 static void
 group_row(struct sq_view_slice *v, struct sq_group *g)
@@ -93,9 +113,11 @@ group_row(struct sq_view_slice *v, struct sq_group *g)
 	uint64_t now_ms = sq_engine_now_ms();
 
 	if (!g->listed || g->sink.queue == NULL ||
-	    !sq_queue_view_row(v, g->broker, &g->sink, g->cfg.share ? "share" : "declared"))
+	    !sq_queue_view_row(v, g->broker, &g->sink, group_kind(g)))
 		return;
-	if (g->durable)
+	if (g->cfg.named)
+		named_row(v, g);
+	else if (g->durable)
 		sq_view_number(v, SQ_QUEUE_EXPIRY, g->expiry_s);
 	if (g->n_subs == 0)
 		sq_view_number(v, SQ_QUEUE_EXPIRES, sq_wallclock_from_mono(g->expires_ms, now_ms));
@@ -111,13 +133,14 @@ group_visit(struct sq_view_slice *v, struct sq_group *g)
 	sq_space_unlock(space);
 }
 
-/* A declared queue of that very name is found without a walk: what scales workloads asks for many of
- * them. */
+/* A declared queue of that very name, or a named one, is found without a walk: what scales workloads
+ * asks for many of them. */
 static bool
 groups_find(struct sq_broker *b, struct sq_view_slice *v)
 {
 	const char *name = sq_view_name(v), *p = name;
 	size_t at[SQ_GROUP_PARTS], n = 0;
+	size_t parts = p != NULL && strncmp(p, "queue~", 6) == 0 ? 2 : SQ_GROUP_PARTS;
 	struct sq_group *g;
 
 	for (; p != NULL && (p = strchr(p, '~')) != NULL; p++) {
@@ -125,7 +148,7 @@ groups_find(struct sq_broker *b, struct sq_view_slice *v)
 			return false; /* which of them part it is not certain */
 		at[n++] = (size_t)(p - name);
 	}
-	g = n == SQ_GROUP_PARTS ? sq_group_find_shown(b, name, at, n) : NULL;
+	g = n == parts ? sq_group_find_shown(b, name, at, n) : NULL;
 	if (g == NULL)
 		return false;
 	group_visit(v, g);

@@ -10,7 +10,7 @@
 #define SQ_QUEUE_COLUMNS(X) \
 	X(QUEUE, "queue", TEXT, "", "its name, as in logs, metrics and `sqmqos-dead-queue`") \
 	X(KIND, "kind", TEXT, "", \
-	    "`session`, `share`, `declared`, `dead`, `dead-others`, `delayed`") \
+	    "`session`, `share`, `declared`, `queue`, `dead`, `dead-others`, `delayed`") \
 	X(SPACE, "space", TEXT, "", "") \
 	X(DURABLE, "durable", TRUTH, "", "outlives its last consumer, and the broker") \
 	X(DEPTH, "depth", NUMBER, "", "messages that wait") \
@@ -18,12 +18,19 @@
 	X(COMING, "coming", NUMBER, "", "messages whose commit is under way") \
 	X(UNACKNOWLEDGED, "unacknowledged", NUMBER, "", \
 	    "messages of QoS 1 and 2 that a client has and has not finished") \
+	X(LEASED, "leased", NUMBER, "", \
+	    "messages of a [named queue](queues.md) that who pulls, or a push, has; null: of " \
+	    "another queue") \
+	X(PARKED, "parked", NUMBER, "", \
+	    "messages of a named queue that have failed, and wait for a retry or block") \
+	X(PAUSED, "paused", TRUTH, "", "nothing of a named queue is handed out") \
 	X(AGE, "age", SPAN, "ms", \
 	    "how long the oldest has been seen waiting: up to a second less than it has, not " \
 	    "from " \
 	    "before the broker's start; null: not watched, as queues of transient sessions") \
 	X(MEMBERS, "members", NUMBER, "", \
-	    "who is there to take: attached, or within the grace after a lost link") \
+	    "who is there to take: attached, or within the grace after a lost link; all who pull " \
+	    "over HTTP are one, until 10 s after the last request") \
 	X(LONELY, "lonely", SPAN, "ms", "how long nobody is; null: somebody is") \
 	X(MAX_MESSAGES, "max_messages", NUMBER, "", "its limits") \
 	X(MAX_BYTES, "max_bytes", NUMBER, "bytes", "") \

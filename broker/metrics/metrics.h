@@ -72,6 +72,9 @@
 	    "Messages that were in a queue when it ended.") \
 	X(DELETED_QUEUE_LEFT, "sqmqos_queue_deleted_messages_total", "reason=\"queue-left\"", \
 	    SQ_COUNTER, "Messages that were in a queue when it ended.") \
+	X(DELETED_QUEUE_DELETED, "sqmqos_queue_deleted_messages_total", \
+	    "reason=\"queue-deleted\"", SQ_COUNTER, \
+	    "Messages that were in a queue when it ended.") \
 	X(DELETED_SESSION_ENDED, "sqmqos_queue_deleted_messages_total", \
 	    "reason=\"session-ended\"", SQ_COUNTER, \
 	    "Messages that were in a queue when it ended.") \

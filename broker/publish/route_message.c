@@ -207,7 +207,7 @@ sq_route_message(struct sq_publish *p)
 	if (p->retain && sq_route_no_stay(p))
 		return sq_refused_limit(&p->refused, p->broker, SQ_LIMIT_MEMORY);
 	if (p->retain &&
-	    sq_router_retain(p->broker->router, space, p->msg, p->origin, p->expires_ms, p->txn,
+	    sq_router_retain(p->broker->router, space, p->msg, p->origin, p->expires_ms, false, p->txn,
 		&number) != SQ_OK)
 		return sq_refused_share(&p->refused, p->broker, SQ_LIMIT_RETAINED,
 		    sq_space_account(space), SQ_SHARE_RETAINED);

@@ -49,9 +49,14 @@ grant_repeats(const struct sq_space *from, const struct sq_grant *g, struct sq_b
 	return false;
 }
 
-/* As sq_space_reader(), of a space that has grants; apart, so that others save no registers. */
-static __attribute__((noinline)) struct sq_space *
-grant_next(const struct sq_space *from, struct sq_bytes topic, const struct sq_grant **at)
+bool
+sq_space_is_read(const struct sq_space *from)
+{
+	return !sq_list_empty(&from->readers);
+}
+
+struct sq_space *
+sq_space_reader(const struct sq_space *from, struct sq_bytes topic, const struct sq_grant **at)
 {
 	const struct sq_list *node = *at == NULL ? from->readers.next : (*at)->of_from.next;
 
@@ -64,11 +69,4 @@ grant_next(const struct sq_space *from, struct sq_bytes topic, const struct sq_g
 		}
 	}
 	return NULL;
-}
-
-struct sq_space *
-sq_space_reader(const struct sq_space *from, struct sq_bytes topic, const struct sq_grant **at)
-{
-	/* Asked for each message; hardly any space has grants. */
-	return sq_list_empty(&from->readers) ? NULL : grant_next(from, topic, at);
 }

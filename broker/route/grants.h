@@ -12,6 +12,9 @@ struct sq_grant;
  * too, under the same topic.  Nothing else crosses.  'filter' is checked, without share and tag.
  * At the start, before any other thread exists. */
 void sq_space_grant(struct sq_space *reader, struct sq_space *from, struct sq_bytes filter);
+/* Whether there is a grant from the space: asked for each message, and hardly any space has one.
+ * Thread: any. */
+bool sq_space_is_read(const struct sq_space *);
 /* The next reader of messages to 'topic' in the space, behind '*at', which begins as NULL; each
  * reader comes once.  NULL: there is no further one.  Thread: any. */
 struct sq_space *

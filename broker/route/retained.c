@@ -204,9 +204,46 @@ sq_retained_remove(
 	retained_free(r, s, kept);
 }
 
+bool
+sq_router_retain_take(
+    struct sq_router *r, struct sq_space *s, const struct sq_msg *m, struct sq_retain_share *taken)
+{
+	struct sq_retain_share need = {1, sq_image_size(m->image)};
+	const struct sq_retained *kept;
+	bool fits;
+
+	if (sq_image_payload(m->image).len == 0)
+		return true; /* it removes one */
+	pthread_mutex_lock(&s->retained_lock);
+	kept = sq_retained_find(s, m->image);
+	if (kept != NULL) {
+		uint64_t old = sq_image_size(kept->msg.image);
+
+		need.msgs = 0;
+		need.bytes = need.bytes > old ? need.bytes - old : 0;
+	}
+	fits = retained_take(r, s, need.msgs, need.bytes, false);
+	pthread_mutex_unlock(&s->retained_lock);
+	if (fits) {
+		taken->msgs += need.msgs;
+		taken->bytes += need.bytes;
+	}
+	return fits;
+}
+
+void
+sq_router_retain_give(struct sq_space *s, struct sq_retain_share *taken)
+{
+	pthread_mutex_lock(&s->retained_lock);
+	retained_give(s, taken->msgs, taken->bytes);
+	pthread_mutex_unlock(&s->retained_lock);
+	*taken = (struct sq_retain_share){0};
+}
+
 int
 sq_router_retain(struct sq_router *r, struct sq_space *s, const struct sq_msg *m,
-    const struct sq_origin *origin, uint64_t expires_ms, struct sq_txn *txn, uint64_t *number)
+    const struct sq_origin *origin, uint64_t expires_ms, bool force, struct sq_txn *txn,
+    uint64_t *number)
 {
 	struct sq_retained *kept;
 	int err = SQ_OK;
@@ -215,7 +252,7 @@ sq_router_retain(struct sq_router *r, struct sq_space *s, const struct sq_msg *m
 	pthread_mutex_lock(&s->retained_lock);
 	kept = sq_retained_find(s, m->image);
 	if (sq_image_payload(m->image).len > 0) {
-		err = sq_retained_put(r, s, m, false, &kept);
+		err = sq_retained_put(r, s, m, force, &kept);
 		if (err == SQ_OK) {
 			kept->number = atomic_fetch_add(&r->retained_number, 1) + 1;
 			*number = kept->number;

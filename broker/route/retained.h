@@ -27,10 +27,21 @@ struct sq_account *sq_space_account(const struct sq_space *);
 
 /* Sets the retained message of a topic to 'm', with a reference of its own; an empty payload
  * removes it (MQTT 5.0 §3.3.1.3).  'txn' gets the record; NULL: none is written.  '*number' gets
- * the place among all retained messages; 0: 'm' was not retained.  SQ_ENOMEM: the limit is reached.
- * Thread: any worker.  Locks: that of the space's retained messages. */
+ * the place among all retained messages; 0: 'm' was not retained.  SQ_ENOMEM: the limit is reached;
+ * never with 'force'.  Thread: any worker.  Locks: that of the space's retained messages. */
 int sq_router_retain(struct sq_router *, struct sq_space *, const struct sq_msg *m,
-    const struct sq_origin *origin, uint64_t expires_ms, struct sq_txn *txn, uint64_t *number);
+    const struct sq_origin *origin, uint64_t expires_ms, bool force, struct sq_txn *txn,
+    uint64_t *number);
+/* Amounts taken from the share of a space, for messages that may be retained later. */
+struct sq_retain_share {
+	uint64_t msgs, bytes;
+};
+/* Takes what retaining 'm' would take from the space's share, and adds it to 'taken'.  False: the
+ * limit is reached.  Thread and locks as above, also of the next one. */
+bool sq_router_retain_take(struct sq_router *, struct sq_space *, const struct sq_msg *m,
+    struct sq_retain_share *taken) SQ_MUST_CHECK;
+/* Gives it back, and zeroes 'taken'. */
+void sq_router_retain_give(struct sq_space *, struct sq_retain_share *taken);
 /* Reads the retained messages of the store, within the limits; before any other use.  Returns the
  * engine's error. */
 int sq_router_load(struct sq_router *, struct sq_engine *, uint64_t now_ms) SQ_MUST_CHECK;

@@ -35,6 +35,7 @@ struct sq_sink {
 	uint32_t crowd;                   /* the same */
 	bool reject;                      /* a full queue refuses the publish as a whole */
 	bool durable;
+	uint32_t ttl_s;                  /* an item's expiry is at most that far off; 0: any */
 	uint8_t round;                   /* broker/session/order.c, under the space's lock */
 	atomic_bool offline;             /* QoS 0 has no receiver at present */
 	_Atomic uint64_t quiet_until_ms; /* broker/publish/refused.c */
@@ -51,6 +52,7 @@ struct sq_binding {
 	/* Retained messages with numbers up to this one come by a scan; 0: none do. */
 	uint64_t scanned_upto;
 	uint8_t max_qos;
+	uint8_t min_qos;   /* 1: what is published at QoS 0 is stored at QoS 1 */
 	bool as_published; /* retain flag stays (MQTT 5.0 §3.8.3.1) */
 };
 

@@ -14,8 +14,8 @@ struct sq_view;
 
 enum {
 	SQ_VIEW_PAGE_MAX = 1000,     /* rows */
-	SQ_VIEW_SLICE_ROWS = 8,      /* of a slice, which takes a worker some 20 µs */
-	SQ_VIEW_SLICE_VISITS = 64,   /* things that a slice looks at */
+	SQ_VIEW_SLICE_ROWS = 4,      /* of a slice, which takes a worker some 10 µs */
+	SQ_VIEW_SLICE_VISITS = 32,   /* things that a slice looks at */
 	SQ_VIEW_PAGE_VISITS = 16384, /* and all slices of a page */
 };
 

@@ -266,9 +266,8 @@ Test(route_router, ten_thousand_filters_and_a_hundred_thousand_tags_are_no_bomb,
 		struct sq_buf props = many_tags(TAGS, different[i]);
 		uint64_t start = cpu_ms();
 
-		cr_assert_eq(matches_in(space, "a/b",
-				 (struct sq_bytes){sq_buf_data(&props), sq_buf_len(&props)}, &sink),
-		    reached[i], "each binding once, of 32 tags at most");
+		cr_assert_eq(matches_in(space, "a/b", sq_buf_bytes(&props), &sink), reached[i],
+		    "each binding once, of 32 tags at most");
 		cr_assert_lt(cpu_ms() - start, 1000, "%u different tags", different[i]);
 		sq_buf_fini(&props);
 	}
@@ -288,7 +287,7 @@ retain(const char *topic, const char *payload, uint64_t expires_ms)
 	int err;
 
 	sq_space_rdlock(space);
-	err = sq_router_retain(router, space, &m, &origin, expires_ms, NULL, &number);
+	err = sq_router_retain(router, space, &m, &origin, expires_ms, false, NULL, &number);
 	sq_space_unlock(space);
 	sq_msg_unref(&m);
 	return err;

@@ -38,9 +38,11 @@
  *              "$dead".
  *   manage     The same names; "pod:NAME" of what a pod has for itself, and "session:KEY" of a
  *              session and its own queue.
- *   push       A queue's name; not used yet.
+ *   push       A queue's name: to declare where its messages are pushed to, or how, and to test
+ *              that; in addition to manage.
  *   operate    The name of a table of the broker's view, "backlog" or "tap" (docs/view.md).
- * No rule allows a publish to $SYS, $dead, $share, $tag or $queue.
+ * No rule allows a publish to $SYS, $dead, $share, $tag or $queue, and none is asked for one below
+ * $reply, where who was asked for a reply has a topic that nobody guesses.
  *
  * Placeholders {space}, {identity} and {client} fill a part of one level, never more:
  * {identity} is the name behind its kind ("token:x": x), and of "kube:SPACE/ACCOUNT" it is
