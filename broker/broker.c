@@ -102,7 +102,7 @@ broker_load(struct sq_broker *b)
 		err = sq_dead_load(b->dead);
 	if (err == SQ_OK)
 		err = sq_endings_load(b);
-	return err == SQ_OK ? sq_restore(b, &sq_dispatch_hooks) : err;
+	return err == SQ_OK ? sq_restore(b, &sq_sessions_hooks) : err;
 }
 
 /* The reason of the failed load: the engine's text, or the fault in a record. */
@@ -284,7 +284,7 @@ shard_stop(struct sq_task *t)
 	struct sq_shard *sh = SQ_CONTAINER_OF(t, struct turn, stop)->shard;
 
 	sq_pace_tick(sh, UINT64_MAX);
-	sq_dispatch_stop(sh);
+	sq_sessions_stop(sh);
 	sq_endings_stop(sh);
 	sq_broker_object(sh->broker, -1);
 }
@@ -357,7 +357,7 @@ call_run(struct sq_shard *sh, struct sq_call *c)
 	if (c->kind == SQ_CALL_PUBLISH)
 		sq_intake_call(sh, c, draining);
 	else
-		sq_dispatch_call(sh, c, draining);
+		sq_sessions_call(sh, c, draining);
 }
 
 static void
@@ -413,7 +413,7 @@ link_closed_run(struct sq_task *t)
 {
 	struct link_closed *lc = SQ_CONTAINER_OF(t, struct link_closed, task);
 
-	sq_dispatch_outlet_lost(lc->shard, lc->link);
+	sq_sessions_outlet_lost(lc->shard, lc->link);
 	sq_outlet_unref(&lc->link);
 	sq_broker_object(lc->shard->broker, -1);
 	free(lc);
@@ -491,13 +491,13 @@ sq_broker_tick(struct sq_broker *b, struct sq_worker *w)
 	struct sq_shard *sh = turn->shard;
 	uint64_t now_ms = sq_worker_now_ms(w);
 
-	sq_dispatch_tick(sh, now_ms);
+	sq_sessions_tick(sh, now_ms);
 	sq_pace_tick(sh, now_ms);
 	sq_endings_tick(sh);
 	if (sq_worker_index(w) == 0)
 		broker_tick_first(turn, now_ms);
 	if (atomic_load(&b->turns->draining))
-		atomic_store(&turn->drained, sq_dispatch_idle(sh));
+		atomic_store(&turn->drained, sq_sessions_idle(sh));
 }
 
 void

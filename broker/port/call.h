@@ -1,5 +1,6 @@
 /* A call: a request of a peer on its way from a front to the owner of its session and back; that of a
- * publisher without a session (SQ_CALL_PUBLISH) goes to the worker that it names.
+ * publisher without a session (SQ_CALL_PUBLISH) goes to the worker that it names, and one about a named
+ * queue (SQ_CALL_QUEUE, broker/port/queue.h) to the queue's.
  *
  * The front allocates a call and keeps it until it is answered, also when the request has ended
  * meanwhile: a reset stream only drops the answer.  Each call is answered exactly once. */
@@ -9,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "broker/port/queue.h"
 #include "broker/port/verdict.h"
 #include "core/block.h"
 #include "core/buf.h"
@@ -32,6 +34,7 @@ enum sq_call_kind {
 	SQ_CALL_SUBSCRIPTIONS,
 	SQ_CALL_DETACH,
 	SQ_CALL_PUBLISH,
+	SQ_CALL_QUEUE,
 };
 
 /* The body of SQ_CALL_SUBSCRIPTIONS: 'n' entries, in a layout of the front's. */
@@ -63,6 +66,8 @@ struct sq_call_publish {
 	/* Images that sq_image_check() takes, of topics in UTF-8 and valid property blocks. */
 	const struct sq_msg *msgs;
 	const struct sq_publish_want *wants; /* of each message; NULL: nothing */
+	/* All messages are published, in one transaction, or none: broker/publish/together.h. */
+	bool atomic;
 };
 
 /* What became of a message. */
@@ -74,6 +79,9 @@ enum sq_published_how {
 	SQ_PUBLISHED_ACCEPTED,   /* QoS 0 */
 	SQ_PUBLISHED_REFUSED,    /* with 'code', 'refusal' and 'note'; nothing of it is stored */
 	SQ_PUBLISHED_KEY_REUSED, /* its key is known with another topic or payload; as REFUSED */
+	/* Of an atomic list alone: */
+	SQ_PUBLISHED_TOO_LARGE, /* with those before it, it fits into no transaction; as REFUSED */
+	SQ_PUBLISHED_NOT, /* another message of the list was refused: nothing of it is stored */
 };
 
 struct sq_published {
@@ -103,6 +111,7 @@ union sq_call_in {
 	struct sq_subs subs;
 	struct sq_detach detach;
 	struct sq_call_publish publish;
+	struct sq_call_queue queue;
 };
 
 /* The contents of a good answer.  Settlements, a detach and Subscriptions with a mark have none. */
@@ -111,6 +120,7 @@ union sq_call_out {
 	struct sq_outcomes outcomes;
 	struct sq_codes codes;                /* of Subscriptions */
 	const struct sq_published *published; /* 'n' of a publish; committed, but for QoS 0 */
+	struct sq_queue_out queue;            /* the front ends it by sq_queue_out_fini() */
 };
 
 struct sq_call {
@@ -118,10 +128,11 @@ struct sq_call {
 	struct sq_task task;      /* for the present holder of the call */
 	struct sq_list node;      /* for the present holder, too */
 	enum sq_call_kind kind;
-	struct sq_key key;
+	const struct sq_key
+	    *key;          /* the session's, the front's until done(); NULL: of PUBLISH and QUEUE */
 	uint64_t key_hash; /* sq_key_hash() of 'key': picks the owner */
 	uint64_t epoch;    /* 0 for an attach */
-	/* The call's reference; its identity is the caller's.  NULL: SQ_CALL_PUBLISH. */
+	/* The call's reference; its identity is the caller's.  NULL: of PUBLISH and QUEUE. */
 	struct sq_outlet *outlet;
 	struct sq_block *body; /* the call's reference, as long as 'in' is used */
 	union sq_call_in in;

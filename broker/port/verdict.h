@@ -35,6 +35,8 @@
 	    "the broker could not commit it") \
 	V(BUSY, 503, SQ_MQTT_RC_SERVER_BUSY, "amqp:resource-limit-exceeded", true, \
 	    "the broker can't take it at present") \
+	V(RECOVERING, 503, SQ_MQTT_RC_SERVER_BUSY, "amqp:resource-limit-exceeded", true, \
+	    "sessions from before the start are on their way back") \
 	V(DRAINING, 503, SQ_MQTT_RC_SHUTTING_DOWN, "amqp:connection:forced", true, \
 	    "the broker is about to end") \
 	V(NO_STORE, 507, SQ_MQTT_RC_QUOTA_EXCEEDED, "amqp:resource-limit-exceeded", true, \

@@ -35,8 +35,8 @@ attach_owner(struct sq_session *s, const struct sq_call *c, bool fresh)
 
 	if (!fresh && sq_owner_adopts(who, s->at.owner)) {
 		sq_count(s->shard->broker, SQ_M_SESSIONS_ADOPTED, 1);
-		SQ_INFO("session", "%s~%s~%s: was nobody's and is %s's now", c->key.space,
-		    c->key.workload, c->key.client, who->name);
+		SQ_INFO("session", "%s~%s~%s: was nobody's and is %s's now", c->key->space,
+		    c->key->workload, c->key->client, who->name);
 	}
 	return sq_owner_after(who, s->at.owner);
 }
@@ -194,7 +194,7 @@ attach_admit(struct sq_session *s, struct sq_call *c, const struct sq_attach *a)
 	    (s->at.takes_over && s->life.expiry_s == 0 && (a->flags & SQ_ATTACH_KEEPER) == 0);
 	attach_old_will(s, ends);
 	if (ends && s->at.answered)
-		s = attach_renew(s, &c->key, &background);
+		s = attach_renew(s, c->key, &background);
 	attach_open(s, &background);
 	fresh = a->incarnation != s->id.incarnation;
 	attach_remade(s, a, fresh);
@@ -337,7 +337,7 @@ attach_ends_durable(const struct sq_call *c, const struct sq_session *s, const s
 {
 	bool newer = s == NULL || a->instance != s->at.instance || a->ordinal != s->at.ordinal;
 
-	return newer && c->key.pod[0] != '\0' &&
+	return newer && c->key->pod[0] != '\0' &&
 	    (a->flags & (SQ_ATTACH_KEEPER | SQ_ATTACH_GONE)) == 0;
 }
 
@@ -345,7 +345,7 @@ attach_ends_durable(const struct sq_call *c, const struct sq_session *s, const s
 static struct sq_session *
 attach_durable(struct sq_shard *sh, const struct sq_call *c)
 {
-	struct sq_key durable = c->key;
+	struct sq_key durable = *c->key;
 	struct sq_session *s;
 
 	durable.pod[0] = '\0';
@@ -363,7 +363,7 @@ sq_attach_call(struct sq_shard *sh, struct sq_call *c, const struct sq_session_h
 	const struct sq_attach *a = &c->in.attach;
 	bool fresh;
 
-	s = sq_session_find(sh, &c->key);
+	s = sq_session_find(sh, c->key);
 	if (!sq_outlet_open(c->outlet)) { /* a late copy: it must not fence anybody */
 		sq_call_answer(c, SQ_VERDICT_GONE, "the link is not open");
 		return;
@@ -373,7 +373,7 @@ sq_attach_call(struct sq_shard *sh, struct sq_call *c, const struct sq_session_h
 		return;
 	}
 	order = s != NULL ? attach_order(s, a) : SQ_VERDICT_OK;
-	if ((a->flags & SQ_ATTACH_GONE) != 0 && !attach_holds(s, &c->key, a))
+	if ((a->flags & SQ_ATTACH_GONE) != 0 && !attach_holds(s, c->key, a))
 		order = SQ_VERDICT_SUPERSEDED;
 	if (order != SQ_VERDICT_OK) {
 		sq_call_refuse(c, order);
@@ -391,7 +391,7 @@ sq_attach_call(struct sq_shard *sh, struct sq_call *c, const struct sq_session_h
 		return;
 	fresh = s == NULL;
 	if (fresh)
-		s = sq_session_new(sh, &c->key, c->key.pod[0] == '\0', sq_random_u64(), hooks);
+		s = sq_session_new(sh, c->key, c->key->pod[0] == '\0', sq_random_u64(), hooks);
 	attach_fence(s, a, attach_owner(s, c, fresh));
 	sq_attachment_wait(&s->at, c);
 	sq_linked_join(s, c->outlet);

@@ -23,7 +23,7 @@ static bool
 attach_needs_store(const struct sq_call *c, const struct sq_session *s, const struct sq_attach *a,
     const struct sq_session *durable)
 {
-	return c->key.pod[0] == '\0' || (s != NULL && sq_attach_moves(s, a)) ||
+	return c->key->pod[0] == '\0' || (s != NULL && sq_attach_moves(s, a)) ||
 	    (durable != NULL && durable->stored.base);
 }
 
@@ -52,12 +52,12 @@ attach_store_full(
 	uint64_t will = s != NULL && s->will.msg.image != NULL ? sq_image_size(s->will.msg.image)
 							       : 0;
 
-	if (c->key.pod[0] != '\0' || !sq_engine_full(b->engine) ||
+	if (c->key->pod[0] != '\0' || !sq_engine_full(b->engine) ||
 	    (s != NULL && a->will.len <= will))
 		return false;
 	sq_count(b, SQ_M_REFUSED_BY_STORE_FULL, 1);
-	SQ_WARN("session", "%s~%s~%s: refused, " SQ_REFUSED_STORE, c->key.space, c->key.workload,
-	    c->key.client);
+	SQ_WARN("session", "%s~%s~%s: refused, " SQ_REFUSED_STORE, c->key->space, c->key->workload,
+	    c->key->client);
 	c->retry_after_s = 1;
 	c->full = s == NULL ? SQ_FULL_STORE : SQ_FULL_NOT;
 	attach_see(b, c, SQ_REFUSAL_STORE_FULL, SQ_VERDICT_NO_STORE, SQ_REFUSED_STORE);
@@ -83,7 +83,7 @@ attach_no_share(struct sq_broker *b, struct sq_call *c, const struct sq_account 
 	sq_buf_u8(&why, '\0');
 	sq_count(b, SQ_M_SESSIONS_REFUSED, 1);
 	sq_count(b, SQ_M_REFUSED_BY_SESSIONS_FULL, 1);
-	SQ_WARN("session", "%s~%s~%s: refused: %s", c->key.space, c->key.workload, c->key.client,
+	SQ_WARN("session", "%s~%s~%s: refused: %s", c->key->space, c->key->workload, c->key->client,
 	    (const char *)sq_buf_data(&why));
 	attach_see(
 	    b, c, SQ_REFUSAL_SESSIONS_FULL, SQ_VERDICT_FULL, (const char *)sq_buf_data(&why));
@@ -99,7 +99,7 @@ attach_no_share(struct sq_broker *b, struct sq_call *c, const struct sq_account 
 static bool
 attach_count(struct sq_broker *b, struct sq_call *c, bool replaces)
 {
-	struct sq_tenant *tenant = sq_tenant_get(b->tenants, c->key.space);
+	struct sq_tenant *tenant = sq_tenant_get(b->tenants, c->key->space);
 	struct sq_account *account = sq_tenant_account(tenant);
 	bool good = true;
 
@@ -119,7 +119,7 @@ attach_no_memory(struct sq_broker *b, struct sq_call *c)
 	sq_count(b, SQ_M_SESSIONS_REFUSED_MEMORY, 1);
 	sq_count(b, SQ_M_REFUSED_BY_MEMORY, 1);
 	SQ_WARN("session", "%s~%s~%s: refused, the memory is nearly used up (limits.memory)",
-	    c->key.space, c->key.workload, c->key.client);
+	    c->key->space, c->key->workload, c->key->client);
 	attach_see(b, c, SQ_REFUSAL_MEMORY, SQ_VERDICT_FULL,
 	    "the broker's memory is nearly used up (limits.memory)");
 	attach_no_room(c, SQ_FULL_MEMORY, "the broker has no memory for one more session");
@@ -133,7 +133,7 @@ attach_will_too_large(struct sq_broker *b, struct sq_call *c, const struct sq_at
 		return false;
 	sq_count(b, SQ_M_REFUSED_BY_QUOTA, 1);
 	SQ_WARN("session", "%s~%s~%s: a will of %zu bytes is refused, limits.will is %u",
-	    c->key.space, c->key.workload, c->key.client, a->will.len, b->cfg.max_will);
+	    c->key->space, c->key->workload, c->key->client, a->will.len, b->cfg.max_will);
 	attach_see(b, c, SQ_REFUSAL_QUOTA, SQ_VERDICT_TOO_LARGE, "the will is above limits.will");
 	sq_call_answer(c, SQ_VERDICT_TOO_LARGE, "the will is above limits.will");
 	return true;
@@ -144,7 +144,7 @@ attach_will_too_large(struct sq_broker *b, struct sq_call *c, const struct sq_at
 static bool
 attach_count_link(struct sq_broker *b, struct sq_call *c)
 {
-	struct sq_tenant *tenant = sq_tenant_get(b->tenants, c->key.space);
+	struct sq_tenant *tenant = sq_tenant_get(b->tenants, c->key->space);
 	bool good = sq_outlet_count(c->outlet, sq_tenant_account(tenant));
 
 	sq_tenant_unref(&tenant);
@@ -160,11 +160,11 @@ attach_count_link(struct sq_broker *b, struct sq_call *c)
 static bool
 attach_id_too_long(struct sq_broker *b, struct sq_call *c)
 {
-	if (strlen(c->key.client) <= b->cfg.limits.client_id)
+	if (strlen(c->key->client) <= b->cfg.limits.client_id)
 		return false;
 	sq_count(b, SQ_M_REFUSED_BY_QUOTA, 1);
 	SQ_WARN("session", "%s~%s: a client id of %zu bytes is refused, limits.client-id is %u",
-	    c->key.space, c->key.workload, strlen(c->key.client), b->cfg.limits.client_id);
+	    c->key->space, c->key->workload, strlen(c->key->client), b->cfg.limits.client_id);
 	attach_see(b, c, SQ_REFUSAL_QUOTA, SQ_VERDICT_OVER_LIMIT,
 	    "the client id is above limits.client-id");
 	sq_call_answer(c, SQ_VERDICT_OVER_LIMIT, "the client id is above limits.client-id");

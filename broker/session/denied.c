@@ -32,7 +32,7 @@ sq_denied_see(struct sq_broker *b, const struct sq_call *c, const char *reason, 
 	const struct sq_identity *who = sq_outlet_identity(c->outlet);
 	struct sq_buf name = {0};
 	struct sq_refusal_seen seen = {
-	    .space = sq_bytes_of(c->key.space),
+	    .space = sq_bytes_of(c->key->space),
 	    .identity = who->name[0] != '\0' ? who->name : NULL,
 	    .kind = kinds[c->kind],
 	    .reason = reason,
@@ -40,8 +40,8 @@ sq_denied_see(struct sq_broker *b, const struct sq_call *c, const char *reason, 
 	    .code = code,
 	};
 
-	sq_key_encode(&name, &c->key);
-	seen.who = (struct sq_bytes){sq_buf_data(&name), sq_buf_len(&name)};
+	sq_key_encode(&name, c->key);
+	seen.who = sq_buf_bytes(&name);
 	sq_refusals_note(sq_shard_here(b)->refusals, &seen);
 	sq_buf_fini(&name);
 }
@@ -57,9 +57,10 @@ sq_denied_answer(struct sq_broker *b, struct sq_call *c, enum sq_denied why)
 	sq_identity_say_spaces(who, &spaces);
 	SQ_WARN("auth",
 	    "refused with 403, %s: %s asks for %s~%s~%s, pod %s; it may name %.*s, pod %s",
-	    sq_denied_text(why, who), denied_or(who->name, "nobody"), c->key.space, c->key.workload,
-	    c->key.client, denied_or(c->key.pod, "none"), (int)sq_buf_len(&spaces),
-	    (const char *)sq_buf_data(&spaces), denied_or(who->pod, "any"));
+	    sq_denied_text(why, who), denied_or(who->name, "nobody"), c->key->space,
+	    c->key->workload, c->key->client, denied_or(c->key->pod, "none"),
+	    (int)sq_buf_len(&spaces), (const char *)sq_buf_data(&spaces),
+	    denied_or(who->pod, "any"));
 	sq_buf_fini(&spaces);
 	if (why != SQ_DENIED_WILL) /* that has been noted, with its topic */
 		sq_denied_see(b, c, sq_refusal_name(SQ_REFUSAL_DENIED), sq_denied_text(why, who),
@@ -71,7 +72,7 @@ sq_denied_answer(struct sq_broker *b, struct sq_call *c, enum sq_denied why)
 bool
 sq_denied_key(struct sq_broker *b, struct sq_call *c)
 {
-	enum sq_denied why = sq_allowed_key(sq_outlet_identity(c->outlet), &c->key);
+	enum sq_denied why = sq_allowed_key(sq_outlet_identity(c->outlet), c->key);
 
 	if (why != SQ_DENIED_NONE)
 		sq_denied_answer(b, c, why);

@@ -26,6 +26,7 @@ dispatch_again(struct sq_session *s, struct sq_call *c)
 	case SQ_CALL_ATTACH:
 	case SQ_CALL_SETTLEMENTS:
 	case SQ_CALL_PUBLISH:
+	case SQ_CALL_QUEUE:
 		assert(false); /* these never wait here */
 	}
 }
@@ -81,7 +82,7 @@ dispatch_ran(struct sq_session *s)
 	}
 }
 
-const struct sq_session_hooks sq_dispatch_hooks = {.ran = dispatch_ran,
+const struct sq_session_hooks sq_sessions_hooks = {.ran = dispatch_ran,
     .failed = sq_session_link_lost,
     .flow = sq_deliver_run,
     .pass = sq_deliver_pass};
@@ -107,11 +108,11 @@ dispatch_session(struct sq_shard *sh, struct sq_call *c)
 	enum sq_verdict why = SQ_VERDICT_EPOCH;
 
 	if (s != NULL && s->state == SQ_SESSION_ATTACHED && s->at.outlet == c->outlet &&
-	    sq_key_is(&c->key, s->id.key)) {
+	    sq_key_is(c->key, s->id.key)) {
 		dispatch_used(s);
 		return s;
 	}
-	s = sq_session_find(sh, &c->key);
+	s = sq_session_find(sh, c->key);
 	for (size_t i = 0; s != NULL && c->epoch != 0 && i < SQ_SUPERSEDED_MAX; i++) {
 		if (s->at.superseded[i].epoch == c->epoch)
 			why = SQ_VERDICT_SUPERSEDED;
@@ -150,6 +151,7 @@ dispatch_run(struct sq_session *s, struct sq_call *c)
 		break;
 	case SQ_CALL_ATTACH:
 	case SQ_CALL_PUBLISH:
+	case SQ_CALL_QUEUE:
 		assert(false); /* these have no session */
 	}
 }
@@ -173,7 +175,7 @@ dispatch_reads(struct sq_call *c)
 }
 
 void
-sq_dispatch_call(struct sq_shard *sh, struct sq_call *c, bool draining)
+sq_sessions_call(struct sq_shard *sh, struct sq_call *c, bool draining)
 {
 	struct sq_broker *b = sh->broker;
 	struct sq_session *s;
@@ -188,13 +190,13 @@ sq_dispatch_call(struct sq_shard *sh, struct sq_call *c, bool draining)
 	}
 	if (c->kind == SQ_CALL_MESSAGES && sq_broker_recovers(b, sq_worker_now_ms(sh->worker))) {
 		c->retry_after_s = 1;
-		sq_call_answer(c, SQ_VERDICT_BUSY, "sessions are on their way back");
+		sq_call_answer(c, SQ_VERDICT_RECOVERING, "sessions are on their way back");
 		return;
 	}
 	if (c->kind == SQ_CALL_ATTACH) {
 		sq_broker_attaches(b, sq_worker_now_ms(sh->worker));
 		if (dispatch_reads(c))
-			sq_attach_call(sh, c, &sq_dispatch_hooks);
+			sq_attach_call(sh, c, &sq_sessions_hooks);
 		return;
 	}
 	s = dispatch_session(sh, c);
@@ -203,7 +205,7 @@ sq_dispatch_call(struct sq_shard *sh, struct sq_call *c, bool draining)
 }
 
 void
-sq_dispatch_outlet_lost(struct sq_shard *sh, struct sq_outlet *outlet)
+sq_sessions_outlet_lost(struct sq_shard *sh, struct sq_outlet *outlet)
 {
 	struct sq_session *s;
 
@@ -212,7 +214,7 @@ sq_dispatch_outlet_lost(struct sq_shard *sh, struct sq_outlet *outlet)
 }
 
 void
-sq_dispatch_tick(struct sq_shard *sh, uint64_t now_ms)
+sq_sessions_tick(struct sq_shard *sh, uint64_t now_ms)
 {
 	struct sq_heap_node *node;
 
@@ -222,7 +224,7 @@ sq_dispatch_tick(struct sq_shard *sh, uint64_t now_ms)
 }
 
 void
-sq_dispatch_stop(struct sq_shard *sh)
+sq_sessions_stop(struct sq_shard *sh)
 {
 	SQ_LIST_FOR_EACH_SAFE(s, &sh->sessions->all, struct sq_session, id.node) {
 		if (s->at.attaching != NULL)
@@ -232,7 +234,7 @@ sq_dispatch_stop(struct sq_shard *sh)
 }
 
 bool
-sq_dispatch_idle(const struct sq_shard *sh)
+sq_sessions_idle(const struct sq_shard *sh)
 {
 	SQ_LIST_FOR_EACH(s, &sh->sessions->all, struct sq_session, id.node) {
 		if (s->uses.running > 0 || (s->state == SQ_SESSION_ATTACHED && !sq_deliver_idle(s)))

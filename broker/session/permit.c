@@ -30,9 +30,9 @@ permit_no_will(
 {
 	struct sq_buf name = {0};
 	struct sq_refused_of of = {
-	    .broker = b, .space = c->key.space, .identity = sq_outlet_identity(c->outlet)};
+	    .broker = b, .space = c->key->space, .identity = sq_outlet_identity(c->outlet)};
 
-	sq_key_encode(&name, &c->key);
+	sq_key_encode(&name, c->key);
 	sq_buf_u8(&name, '\0');
 	of.name = (const char *)sq_buf_data(&name);
 	refused->topic = topic;
@@ -45,7 +45,7 @@ sq_permit_will(struct sq_broker *b, const struct sq_call *c, struct sq_bytes wil
 {
 	uint64_t version;
 	struct sq_acl_subject *subject = permit_subject(
-	    b, sq_outlet_identity(c->outlet), &c->key, &version);
+	    b, sq_outlet_identity(c->outlet), c->key, &version);
 	struct sq_refused refused = {0};
 	struct sq_publish_options asked;
 	bool may = subject == NULL ||

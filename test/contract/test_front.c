@@ -164,6 +164,12 @@ link_post(struct peer *p, struct asked *a, enum sq_call_kind kind, const char *k
 	    p->client, kind == SQ_CALL_ATTACH ? "PUT" : "POST", a->path, a->body, len);
 }
 
+static bool
+link_says(const struct h2_response *r, const char *text)
+{
+	return memmem(sq_buf_data(&r->body), sq_buf_len(&r->body), text, strlen(text)) != NULL;
+}
+
 /* The verdict that a response says. */
 static enum sq_verdict
 link_verdict(const struct h2_response *r)
@@ -171,9 +177,9 @@ link_verdict(const struct h2_response *r)
 	if (r->status == 200 || r->status == 204)
 		return SQ_VERDICT_OK;
 	if (r->status == 503)
-		return memmem(sq_buf_data(&r->body), sq_buf_len(&r->body), "draining", 8) != NULL
-		    ? SQ_VERDICT_DRAINING
-		    : SQ_VERDICT_BUSY;
+		return link_says(r, "draining")         ? SQ_VERDICT_DRAINING
+		    : link_says(r, "on their way back") ? SQ_VERDICT_RECOVERING
+							: SQ_VERDICT_BUSY;
 	if (r->status == 409) {
 		const char *words[] = {"epoch", "run", "gap", "superseded"};
 
@@ -958,7 +964,7 @@ CASE(messages_wait_while_sessions_are_on_their_way_back)
 	EXPECT(attach_with(
 		   p, DURABLE, &(struct sq_attach){.flags = SQ_ATTACH_MQTT5, .incarnation = 99}),
 	    OK);
-	EXPECT(publish(p, 5, 1, "1"), BUSY);
+	EXPECT(publish(p, 5, 1, "1"), RECOVERING);
 	EXPECT(subscribe(p, 0), OK);
 }
 

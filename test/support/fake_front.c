@@ -302,9 +302,10 @@ fake_call_new(enum sq_call_kind kind, const char *key, uint64_t epoch, struct sq
 
 	fc->call.kind = kind;
 	fc->call.done = call_done;
-	if (sq_key_decode(segment, &fc->call.key) != SQ_OK)
+	if (sq_key_decode(segment, &fc->key) != SQ_OK)
 		abort(); /* the test's mistake */
-	fc->call.key_hash = sq_key_hash(&fc->call.key);
+	fc->call.key = &fc->key;
+	fc->call.key_hash = sq_key_hash(&fc->key);
 	fc->call.epoch = epoch;
 	fc->call.outlet = sq_outlet_ref(outlet);
 	fc->call.body = sq_block_copy(

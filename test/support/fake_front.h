@@ -58,6 +58,7 @@ size_t fake_links(void);
 
 struct fake_call {
 	struct sq_call call;
+	struct sq_key key;
 	struct sq_buf answer;             /* the body with which a link would answer it */
 	unsigned answers;                 /* how often it was answered: 1 in the end */
 	void (*done)(struct fake_call *); /* if set, runs where it was answered */

@@ -45,6 +45,7 @@ body_in(struct sq_call *c, unsigned version)
 	case SQ_CALL_DETACH:
 		return sq_detach_decode(p, len, version, &c->in.detach);
 	case SQ_CALL_PUBLISH:
+	case SQ_CALL_QUEUE:
 		break; /* none of the link's */
 	}
 	return SQ_EINVAL;

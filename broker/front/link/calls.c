@@ -24,6 +24,7 @@ enum {
 
 struct front_call {
 	struct sq_call call;
+	struct sq_key key;
 	struct sq_pending_req pending;
 	struct sq_link_part *part;
 	unsigned version; /* of the link */
@@ -237,11 +238,12 @@ calls_make(struct front_call *fc, h2o_req_t *req, const struct sq_route *r, stru
 	sq_body_decode(c, fc->version);
 	if (c->kind == SQ_CALL_ATTACH && !calls_attaches(fc->part, req, c, l))
 		return false;
-	if (sq_key_decode(r->key, &c->key) != SQ_OK) {
+	if (sq_key_decode(r->key, &fc->key) != SQ_OK) {
 		calls_refuse(fc->part, req, 400, "malformed session key");
 		return false;
 	}
-	c->key_hash = sq_key_hash(&c->key);
+	c->key = &fc->key;
+	c->key_hash = sq_key_hash(&fc->key);
 	return true;
 }
 
