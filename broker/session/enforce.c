@@ -13,6 +13,7 @@
 #include "core/log.h"
 #include "core/mem.h"
 #include "proto/mqtt/reason.h"
+#include "proto/topic/queue.h"
 
 enum {
 	ENDED_AT_ONCE = 128, /* subscriptions that end under one lock of their space */
@@ -55,6 +56,8 @@ enforce_has(struct sq_session *s, const struct sq_subscription *sub)
 	} else if (sub->twin != NULL) {
 		queue = sq_bytes_of(SQ_ACL_DEAD_QUEUE);
 	}
+	if (sq_topic_queue_filter(text, &queue)) /* named ones have rules of their own */
+		return sq_acl_may(s->permit.subject, SQ_ACL_CONSUME, queue, &why);
 	if (sq_topic_filter_parse(text, &f, NULL) != SQ_OK)
 		abort(); /* it was, when it was made */
 	return sq_acl_may_subscribe(s->permit.subject, &f, queue, &why);

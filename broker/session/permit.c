@@ -69,6 +69,8 @@ permit_queue(const struct sq_wanted *w)
 {
 	if (w->dead)
 		return sq_bytes_of(SQ_ACL_DEAD_QUEUE);
+	if (w->named)
+		return w->queue;
 	return w->e.flags & SQ_SUB_DECLARED ? w->e.group : w->filter.share;
 }
 
@@ -80,7 +82,8 @@ sq_permit_subscribe(struct sq_session *s, struct sq_wanted *w)
 	struct sq_buf text = {0};
 
 	if (s->permit.subject == NULL ||
-	    sq_acl_may_subscribe(s->permit.subject, &w->filter, queue, &why))
+	    (w->named ? sq_acl_may(s->permit.subject, SQ_ACL_CONSUME, queue, &why)
+		      : sq_acl_may_subscribe(s->permit.subject, &w->filter, queue, &why)))
 		return true;
 	sq_authorize_count(s->shard->broker, &why);
 	if (why.verb == SQ_ACL_CONSUME) {

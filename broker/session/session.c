@@ -14,12 +14,9 @@ static char *
 session_key(const struct sq_key *key)
 {
 	struct sq_buf text = {0};
-	char *out;
 
 	sq_key_encode(&text, key);
-	out = sq_xmemdup0(sq_buf_data(&text), sq_buf_len(&text));
-	sq_buf_fini(&text);
-	return out;
+	return sq_buf_take_text(&text);
 }
 
 struct sq_session *

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "broker/group/group_declare.h"
+#include "broker/group/named.h"
 #include "broker/publish/dead_queues.h"
 #include "broker/publish/refused.h"
 #include "broker/session/call_txn.h"
@@ -60,7 +61,8 @@ subscribe_stores(const struct sq_session *s, const struct sq_wanted *w)
 
 	if (s->id.durable)
 		return true;
-	if (w->group == NULL || w->dead || (declared && (w->e.flags & SQ_SUB_DURABLE) == 0))
+	if (w->group == NULL || w->dead || w->named ||
+	    (declared && (w->e.flags & SQ_SUB_DURABLE) == 0))
 		return false;
 	return !sq_group_has(s->shard->broker, w->group, w->name);
 }
@@ -115,39 +117,71 @@ subscribe_share(const struct sq_session *s, struct sq_wanted *w, struct share_mo
 	return 0;
 }
 
+/* Whether the named queue can't be joined: a reason code, else 0.  What is left of a subscription to
+ * one that has ended makes room. */
+static uint8_t
+subscribe_named(struct sq_session *s, struct sq_wanted *w, struct sq_txn *txn)
+{
+	struct sq_group *g = sq_group_find(s->shard->broker, w->group);
+	const char *why = g != NULL ? sq_named_refuses(g) : "there is no queue of that name";
+	struct sq_subscription *sub = sq_subscription_find(s, w->name);
+
+	if (why == NULL && sub != NULL && sub->group != g)
+		sq_subscription_end(s, sub, txn);
+	sq_group_unref(&g);
+	return why != NULL ? sq_wanted_refuse(w, SQ_MQTT_RC_FILTER_INVALID, why) : 0;
+}
+
+/* Whether the new subscription is above a limit: a reason code, else 0. */
+static uint8_t
+subscribe_limits(const struct sq_session *s, struct sq_wanted *w)
+{
+	const struct sq_broker *b = s->shard->broker;
+
+	if (s->subs.n >= b->cfg.max_subs_per_session)
+		return sq_wanted_refuse(w, SQ_MQTT_RC_QUOTA_EXCEEDED,
+		    "the session has as many as it may (limits.max-subscriptions)");
+	if (s->subs.filter_bytes + w->e.filter.len > b->cfg.max_sub_bytes)
+		return sq_wanted_refuse(w, SQ_MQTT_RC_QUOTA_EXCEEDED,
+		    "the filters of the session have as many bytes as they may "
+		    "(limits.subscription-bytes)");
+	if (sq_memory_level() >= SQ_MEMORY_FILLED) {
+		w->refusal = SQ_REFUSAL_MEMORY;
+		return sq_wanted_refuse(w, SQ_MQTT_RC_QUOTA_EXCEEDED,
+		    "the broker's memory is nearly used up (limits.memory)");
+	}
+	if (w->filter.levels > b->cfg.limits.topic_levels)
+		return sq_wanted_refuse(w, SQ_MQTT_RC_FILTER_INVALID,
+		    "the topic filter has too many levels (limits.topic-levels)");
+	if (!sq_wanted_storable(w))
+		return sq_wanted_refuse(
+		    w, SQ_MQTT_RC_FILTER_INVALID, "too long for the name of a queue");
+	if (sq_engine_full(b->engine) && subscribe_stores(s, w)) {
+		w->refusal = SQ_REFUSAL_STORE_FULL;
+		return sq_wanted_refuse(w, SQ_MQTT_RC_QUOTA_EXCEEDED, SQ_REFUSED_STORE);
+	}
+	return 0;
+}
+
 static uint8_t
 subscribe_one(
     struct sq_session *s, struct sq_wanted *w, struct sq_subs_txn *op, struct request *req)
 {
 	struct sq_txn *txn = op->base.parts.txn; /* until retained messages fill it */
 	unsigned handling = sq_option_retain(w->e.options);
-	struct sq_subscription *sub = sq_subscription_find(s, w->name);
-	bool is_new = sub == NULL;
+	struct sq_subscription *sub;
 	struct share_most most = {0};
+	bool is_new;
 	uint8_t code;
 
-	if (is_new && s->subs.n >= s->shard->broker->cfg.max_subs_per_session)
-		return sq_wanted_refuse(w, SQ_MQTT_RC_QUOTA_EXCEEDED,
-		    "the session has as many as it may (limits.max-subscriptions)");
-	if (is_new && s->subs.filter_bytes + w->e.filter.len > s->shard->broker->cfg.max_sub_bytes)
-		return sq_wanted_refuse(w, SQ_MQTT_RC_QUOTA_EXCEEDED,
-		    "the filters of the session have as many bytes as they may "
-		    "(limits.subscription-bytes)");
-	if (is_new && sq_memory_level() >= SQ_MEMORY_FILLED) {
-		w->refusal = SQ_REFUSAL_MEMORY;
-		return sq_wanted_refuse(w, SQ_MQTT_RC_QUOTA_EXCEEDED,
-		    "the broker's memory is nearly used up (limits.memory)");
-	}
-	if (is_new && w->filter.levels > s->shard->broker->cfg.limits.topic_levels)
-		return sq_wanted_refuse(w, SQ_MQTT_RC_FILTER_INVALID,
-		    "the topic filter has too many levels (limits.topic-levels)");
-	if (is_new && !sq_wanted_storable(w))
-		return sq_wanted_refuse(
-		    w, SQ_MQTT_RC_FILTER_INVALID, "too long for the name of a queue");
-	if (is_new && sq_engine_full(s->shard->broker->engine) && subscribe_stores(s, w)) {
-		w->refusal = SQ_REFUSAL_STORE_FULL;
-		return sq_wanted_refuse(w, SQ_MQTT_RC_QUOTA_EXCEEDED, SQ_REFUSED_STORE);
-	}
+	if (w->named && (code = subscribe_named(s, w, txn)) != 0)
+		return code;
+	if (w->named && (w->e.flags & SQ_SUB_DECLARED) && !(w->e.flags & SQ_SUB_CONSUME))
+		return w->e.options & SQ_OPTION_QOS; /* the keeper's asks, and takes nothing */
+	sub = sq_subscription_find(s, w->name);
+	is_new = sub == NULL;
+	if (is_new && (code = subscribe_limits(s, w)) != 0)
+		return code;
 	if (is_new && (code = subscribe_share(s, w, &most)) != 0)
 		return code;
 	sq_order_bind(s);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "broker/group/group_declare.h"
+#include "broker/group/named.h"
 #include "broker/publish/dead_queues.h"
 #include "broker/session/background_txn.h"
 #include "broker/session/retained_scan.h"
@@ -11,6 +12,7 @@
 #include "broker/session/wanted.h"
 #include "broker/shard/sys_counts.h"
 #include "broker/shard/system_txn.h"
+#include "core/log.h"
 #include "core/mem.h"
 #include "proto/mqtt/reason.h"
 #include "web/worker.h"
@@ -122,8 +124,9 @@ subscription_free(
 		sq_member_leave(s, sub->member);
 	if (sub->group != NULL) {
 		sq_group_undeclare(sub->group, &sub->word, sq_worker_now_ms(s->shard->worker), txn);
-		sq_group_unbind(sub->group, sub->group_binding,
-		    session_ends && sq_group_keeps(sub->group), txn);
+		if (sub->group_binding != NULL)
+			sq_group_unbind(sub->group, sub->group_binding,
+			    session_ends && sq_group_keeps(sub->group), txn);
 		sq_group_leave(&sub->group, sq_worker_now_ms(s->shard->worker), txn);
 	}
 	sq_block_unref(&sub->binding.subs);
@@ -157,6 +160,21 @@ subscription_cfg(const struct sq_session *s, const struct sq_wanted *w)
 	};
 }
 
+/* Joins a named queue.  At the start it may be gone: its end was committed, and the end of the
+ * subscription was not. */
+static void
+subscription_join_named(struct sq_session *s, struct sq_subscription *sub,
+    const struct sq_group_cfg *cfg, struct sq_txn *txn)
+{
+	struct sq_broker *b = s->shard->broker;
+
+	if (sq_group_there(b, cfg->name))
+		sub->group = sq_group_join(b, cfg, txn);
+	else
+		SQ_WARN("session", "%s: its subscription %s is to a queue that has ended",
+		    s->id.key, sub->name);
+}
+
 static void
 subscription_join(struct sq_session *s, struct sq_subscription *sub, const struct sq_wanted *w,
     struct sq_txn *txn)
@@ -165,6 +183,10 @@ subscription_join(struct sq_session *s, struct sq_subscription *sub, const struc
 	bool declared = (w->e.flags & SQ_SUB_DECLARED) != 0;
 	struct sq_group_cfg cfg = subscription_cfg(s, w);
 
+	if (w->named) {
+		subscription_join_named(s, sub, &cfg, txn);
+		return;
+	}
 	if (w->dead) {
 		sub->group = sq_dead_group(b->dead, s->id.tenant, w->dead_kind);
 		sq_group_join_pinned(sub->group);
@@ -183,7 +205,7 @@ sq_subscription_declare(
 	struct sq_word word = {
 	    .options = sq_group_cfg_options(&cfg), .since_ms = w->e.since_ms, .pod = w->e.pod};
 
-	if (cfg.share || w->dead || sub->group == NULL)
+	if (cfg.share || w->dead || w->named || sub->group == NULL)
 		return;
 	sq_group_declare(sub->group, &sub->word, &word, sq_worker_now_ms(s->shard->worker), txn);
 	sq_group_declare_note(sub->group, cfg.durable, cfg.expiry_s, &w->note);
@@ -265,12 +287,14 @@ subscription_options(
 		subs = sq_block_copy(&e->sub_id, sizeof e->sub_id);
 	if (sub->member != NULL) {
 		sq_member_options(sub->member, e, subs);
-		if (e->flags & SQ_SUB_DECLARED)
+		if ((e->flags & SQ_SUB_DECLARED) && sub->group_binding != NULL)
 			sq_group_set_qos(
 			    sub->group, sub->group_binding, e->options & SQ_OPTION_QOS, txn);
 	} else if (sub->group != NULL) {
 		sq_block_unref(&subs);
-		sq_group_set_qos(sub->group, sub->group_binding, e->options & SQ_OPTION_QOS, txn);
+		if (sub->group_binding != NULL)
+			sq_group_set_qos(
+			    sub->group, sub->group_binding, e->options & SQ_OPTION_QOS, txn);
 	} else {
 		sq_block_unref(&sub->binding.subs);
 		sub->binding.subs = subs;
@@ -363,7 +387,7 @@ sq_subscription_restore(struct sq_session *s, uint32_t number, struct sq_bytes v
 		return SQ_EINVAL;
 	sq_session_key(s, &key);
 	e = sq_sub_next(&entries, SQ_SUB_STORED_VERSION);
-	if (sq_mqtt_reason_failed(sq_wanted_parse(&key, &e, &w)) ||
+	if (sq_mqtt_reason_failed(sq_wanted_stored(&key, &e, &w)) ||
 	    sq_subscription_find(s, w.name) != NULL) {
 		sq_wanted_fini(&w);
 		return SQ_EINVAL;

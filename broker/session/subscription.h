@@ -24,9 +24,9 @@ struct sq_subscription {
 	char *name; /* identifies it in the session: filter, or group, tag and filter */
 	struct sq_binding binding; /* of the session's own queue */
 	struct sq_group *group;    /* the binding is of this group's queue instead; a reference */
-	struct sq_group_binding *group_binding;
-	uint32_t number;          /* of its record; 0: it has none; persist.c */
-	uint32_t filter_len;      /* bytes */
+	struct sq_group_binding *group_binding; /* NULL with a group: it is a named queue */
+	uint32_t number;                        /* of its record; 0: it has none; persist.c */
+	uint32_t filter_len;                    /* bytes */
 	uint8_t counted;          /* enum sq_sys_count in which it counts; SQ_SYS_COUNTS: none */
 	bool consumes;            /* from the group */
 	bool leads;               /* it represents its ring in the table */

@@ -15,7 +15,7 @@ enum { SEPARATOR = 0xff }; /* between the parts of a name: see sq_wanted_text() 
 	X(SPACE, "space", TEXT, "", "") \
 	X(FILTER, "filter", TEXT, "", "as the client, or the annotation, has it") \
 	X(TAG, "tag", TEXT, "", "of a declared one with a tag; else null") \
-	X(KIND, "kind", TEXT, "", "`own`, `share`, `declared`, `dead`") \
+	X(KIND, "kind", TEXT, "", "`own`, `share`, `declared`, `queue`, `dead`") \
 	X(QUEUE, "queue", TEXT, "", "into which its messages go, as in `queues`") \
 	X(QOS, "qos", NUMBER, "", "the greatest") \
 	X(NO_LOCAL, "no_local", TRUTH, "", "without the session's own messages") \
@@ -56,7 +56,7 @@ subscription_kind(const struct sq_subscription *sub, bool declared)
 		return "declared";
 	if (sub->group == NULL)
 		return "own";
-	return sub->group->cfg.share ? "share" : "dead";
+	return sub->group->cfg.share ? "share" : sub->group->cfg.named ? "queue" : "dead";
 }
 
 /* What its binding has, its own or its group's. */

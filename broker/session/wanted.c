@@ -2,9 +2,11 @@
 
 #include <stdlib.h>
 
+#include "broker/group/named.h"
 #include "core/mem.h"
 #include "core/utf8.h"
 #include "proto/mqtt/reason.h"
+#include "proto/topic/queue.h"
 #include "proto/topic/topic.h"
 
 enum {
@@ -18,16 +20,13 @@ sq_wanted_text(const char *kind, struct sq_bytes a, struct sq_bytes b, struct sq
 {
 	const struct sq_bytes parts[] = {a, b, c};
 	struct sq_buf text = {0};
-	char *out;
 
 	sq_buf_append(&text, kind, strlen(kind));
 	for (size_t i = 0; i < SQ_ARRAY_LEN(parts); i++) {
 		sq_buf_u8(&text, SEPARATOR);
 		sq_buf_append(&text, parts[i].p, parts[i].len);
 	}
-	out = sq_xmemdup0(sq_buf_data(&text), sq_buf_len(&text));
-	sq_buf_fini(&text);
-	return out;
+	return sq_buf_take_text(&text);
 }
 
 static bool
@@ -61,8 +60,35 @@ sq_wanted_refuse(struct sq_wanted *w, uint8_t code, const char *why)
 	return code;
 }
 
-uint8_t
-sq_wanted_parse(const struct sq_key *key, const struct sq_sub *e, struct sq_wanted *w)
+/* A subscription to a named queue joins it, and binds nothing. */
+static uint8_t
+wanted_named(const struct sq_key *key, struct sq_wanted *w)
+{
+	const struct sq_sub *e = &w->e;
+
+	if (w->filter.share.len > 0 || w->filter.tag.len > 0)
+		return sq_wanted_refuse(
+		    w, SQ_MQTT_RC_FILTER_INVALID, "a named queue is joined by $queue/NAME alone");
+	if (!sq_topic_queue_name(w->queue))
+		return sq_wanted_refuse(w, SQ_MQTT_RC_FILTER_INVALID,
+		    "the name of a queue must be " SQ_TOPIC_QUEUE_NAME_RULE);
+	w->named = true;
+	w->group = sq_named_group(key->space, w->queue);
+	w->name = e->flags & SQ_SUB_DECLARED ? sq_wanted_text("", e->group, e->tag, e->filter)
+					     : sq_xmemdup0(e->filter.p, e->filter.len);
+	return SQ_MQTT_RC_SUCCESS;
+}
+
+/* Whether the filter, which begins with $queue/, is one that joins a queue. */
+static bool
+wanted_joins(const struct sq_wanted *w)
+{
+	return w->filter.share.len == 0 && w->filter.tag.len == 0 && sq_topic_queue_name(w->queue);
+}
+
+/* 'there': it may be one of an older broker, for which what begins with $queue/ was a plain filter. */
+static uint8_t
+wanted_parse(const struct sq_key *key, const struct sq_sub *e, bool there, struct sq_wanted *w)
 {
 	struct sq_bytes all = {(const unsigned char *)"#", 1};
 	struct sq_bytes space = sq_bytes_of(key->space), workload = sq_bytes_of(key->workload);
@@ -81,6 +107,11 @@ sq_wanted_parse(const struct sq_key *key, const struct sq_sub *e, struct sq_want
 	if (sq_topic_is_dead(w->filter.filter) && !wanted_dead(w))
 		return sq_wanted_refuse(
 		    w, SQ_MQTT_RC_FILTER_INVALID, "dead letters are taken whole, by $dead/#");
+	if (sq_topic_is_reply(w->filter.filter) && !there)
+		return sq_wanted_refuse(w, SQ_MQTT_RC_FILTER_INVALID,
+		    "nobody subscribes to $reply, where replies to requests go");
+	if (sq_topic_queue_filter(w->filter.filter, &w->queue) && (!there || wanted_joins(w)))
+		return wanted_named(key, w);
 	if (e->flags & SQ_SUB_DECLARED) {
 		if (w->filter.share.len > 0)
 			return sq_wanted_refuse(w, SQ_MQTT_RC_FILTER_INVALID,
@@ -103,6 +134,18 @@ sq_wanted_parse(const struct sq_key *key, const struct sq_sub *e, struct sq_want
 	return SQ_MQTT_RC_SUCCESS;
 }
 
+uint8_t
+sq_wanted_parse(const struct sq_key *key, const struct sq_sub *e, struct sq_wanted *w)
+{
+	return wanted_parse(key, e, e->op == SQ_SUB_UNSUBSCRIBE, w);
+}
+
+uint8_t
+sq_wanted_stored(const struct sq_key *key, const struct sq_sub *e, struct sq_wanted *w)
+{
+	return wanted_parse(key, e, true, w);
+}
+
 bool
 sq_wanted_storable(const struct sq_wanted *w)
 {
@@ -121,5 +164,5 @@ sq_wanted_fini(struct sq_wanted *w)
 struct sq_bytes
 sq_wanted_note(const struct sq_wanted *w)
 {
-	return (struct sq_bytes){sq_buf_data(&w->note), sq_buf_len(&w->note)};
+	return sq_buf_bytes(&w->note);
 }

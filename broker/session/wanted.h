@@ -23,6 +23,8 @@ struct sq_wanted {
 	char *group; /* NULL: none */
 	bool dead;   /* the group is a dead-letter queue's: */
 	enum sq_dead_kind dead_kind;
+	bool named;            /* the group is a named queue, which is there or not: */
+	struct sq_bytes queue; /* its name, a view into the entry */
 
 	/* The answer's text and refusal beside the code. */
 	enum sq_refusal refusal; /* for a code that refuses */
@@ -35,6 +37,8 @@ char *sq_wanted_text(const char *kind, struct sq_bytes a, struct sq_bytes b, str
 /* Parses an entry for the session with that key.  Returns a reason code, below 0x80 for a
  * well-formed entry. sq_wanted_fini() follows in either case. */
 uint8_t sq_wanted_parse(const struct sq_key *key, const struct sq_sub *e, struct sq_wanted *w);
+/* The same of an entry that the store has, also of an older broker. */
+uint8_t sq_wanted_stored(const struct sq_key *key, const struct sq_sub *e, struct sq_wanted *w);
 /* Notes that the entry is refused for 'why'; returns 'code'. */
 uint8_t sq_wanted_refuse(struct sq_wanted *w, uint8_t code, const char *why);
 /* Whether the names of the group and of the binding fit into records of the store. */
