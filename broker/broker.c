@@ -159,37 +159,38 @@ broker_grant(struct sq_broker *b)
 	}
 }
 
-static struct sq_engine_files
-broker_files(const struct sq_broker_cfg *cfg)
+struct sq_engine *
+sq_broker_open_engine(
+    const struct sq_broker_cfg *cfg, const struct sq_engine_cfg *with, struct sq_buf *err)
 {
-	return (struct sq_engine_files){.dir = cfg->store_dir,
+	const struct sq_engine_files files = {.dir = cfg->store_dir,
 	    .log = cfg->log,
+	    .shared = cfg->shared,
 	    .durability = cfg->durability,
 	    .interval_ms = cfg->sync_interval_ms,
 	    .stall_ms = cfg->store_stall_ms,
 	    .journal_bytes = cfg->journal_size,
 	    .max_bytes = cfg->store_max_size,
 	    .cache_bytes = cfg->store_cache_size};
+	struct sq_engine_cfg engine = *with;
+
+	engine.files = &files;
+	engine.txn_bytes = cfg->txn_bytes;
+	engine.txn_items = cfg->txn_items;
+	return cfg->engine->open(&engine, err);
 }
 
 struct sq_broker *
-sq_broker_new(const struct sq_broker_cfg *cfg, struct sq_worker *const *workers, size_t n_workers,
-    const struct sq_metrics *metrics, struct sq_buf *err)
+sq_broker_new(const struct sq_broker_cfg *cfg, struct sq_engine *engine,
+    struct sq_worker *const *workers, size_t n_workers, const struct sq_metrics *metrics)
 {
 	struct sq_broker *b = sq_xcalloc(1, sizeof *b);
-	const struct sq_engine_files files = broker_files(cfg);
-	struct sq_engine_cfg engine = {.metrics = metrics,
-	    .n_workers = n_workers,
-	    .files = &files,
-	    .txn_bytes = cfg->txn_bytes,
-	    .txn_items = cfg->txn_items};
 	struct sq_router_cfg router = {.metrics = metrics,
 	    .max_matches = cfg->max_matches,
 	    .new_account = broker_space_account,
 	    .account_arg = b,
 	    .new_id = broker_record_id,
 	    .id_arg = b};
-	int load;
 
 	b->cfg = sq_set_limits_cfg(cfg);
 	b->burial = &sq_buried;
@@ -197,12 +198,7 @@ sq_broker_new(const struct sq_broker_cfg *cfg, struct sq_worker *const *workers,
 	b->rules = sq_rules_new();
 	if (cfg->acl != NULL)
 		sq_broker_set_acl(b, cfg->acl);
-	b->engine = cfg->engine->open(&engine, err);
-	if (b->engine == NULL) {
-		sq_rules_free(&b->rules);
-		free(b);
-		return NULL;
-	}
+	b->engine = engine;
 	b->router = sq_router_new(&router);
 	b->shares = sq_totals_shares(&b->cfg);
 	b->tenants = broker_tenants(b);
@@ -220,16 +216,21 @@ sq_broker_new(const struct sq_broker_cfg *cfg, struct sq_worker *const *workers,
 	b->dead = sq_dead_new(b);
 	b->taps = sq_taps_new();
 	b->view = sq_tables_view(b, workers, n_workers);
-	load = broker_load(b);
+	return b;
+}
+
+int
+sq_broker_load(struct sq_broker *b, struct sq_buf *err)
+{
+	int load = broker_load(b);
+
 	if (load != SQ_OK) {
 		broker_say_load(b, load, err);
-		sq_broker_stop(b); /* what was read so far */
-		sq_broker_free(&b);
-		return NULL;
+		return load;
 	}
 	b->engine->ops->start.ready(b->engine);
 	sq_endings_start(b);
-	return b;
+	return SQ_OK;
 }
 
 bool

@@ -15,21 +15,33 @@
 
 #include "broker/shard/cfg.h"
 #include "core/buf.h"
+#include "core/err.h"
 #include "core/metrics.h"
 
 struct sq_acl;
 struct sq_broker;
 struct sq_call;
+struct sq_engine;
+struct sq_engine_cfg;
 struct sq_outlet;
 struct sq_refusal_seen;
 struct sq_taps;
 struct sq_view;
 struct sq_worker;
 
-/* Makes a broker with the state of its store.  'workers' live as long as the broker, and begin to
- * turn after this call.  NULL: the store can't be opened or read, with a line in 'err'. */
-struct sq_broker *sq_broker_new(const struct sq_broker_cfg *, struct sq_worker *const *workers,
-    size_t n_workers, const struct sq_metrics *metrics, struct sq_buf *err);
+/* Opens the engine of the configuration, with its files and log; 'with' says what is not configured:
+ * metrics, workers, and who is told the role.  NULL with a line in 'err'. */
+struct sq_engine *sq_broker_open_engine(
+    const struct sq_broker_cfg *, const struct sq_engine_cfg *with, struct sq_buf *err);
+/* Makes a broker without any state.  'engine' owns (sq_start_ops.own), and is the broker's from now on,
+ * to close.  'workers' live as long as the broker.  sq_broker_load() follows. */
+struct sq_broker *sq_broker_new(const struct sq_broker_cfg *, struct sq_engine *engine,
+    struct sq_worker *const *workers, size_t n_workers, const struct sq_metrics *metrics);
+/* Gives a new broker the state of its engine.  What it makes has its place on the workers, but nothing
+ * of theirs may run meanwhile: they do not turn yet, or are held (sq_crew_hold()).  Not SQ_OK: the state
+ * can't be read, with a line in 'err'; sq_broker_stop() and sq_broker_free() follow, with workers that
+ * turn. */
+int sq_broker_load(struct sq_broker *, struct sq_buf *err) SQ_MUST_CHECK;
 /* Ends all sessions without their wills, while the workers still turn; returns when no object of
  * theirs is left in memory.  Stored state stays for the next start.  No calls come any more.
  * Thread: any but a worker. */

@@ -21,6 +21,7 @@
 #include "broker/config/usage.h"
 #include "broker/config/who.h"
 #include "broker/engine/embedded/check.h"
+#include "broker/engine/engine.h"
 #include "broker/engine/engines/engines.h"
 #include "broker/front/access/pages.h"
 #include "broker/front/console/pages.h"
@@ -334,6 +335,27 @@ program_exporter(const struct sq_broker_config *c)
 	    .first_metric = SQ_M_SPANS_EXPORTED};
 }
 
+/* The broker with its state; false with a line in 'err'. */
+static bool
+program_open_broker(struct program *p, struct sq_broker_cfg *cfg, struct sq_buf *err)
+{
+	const struct sq_engine_cfg with = {
+	    .metrics = &sq_broker_metrics, .n_workers = sq_crew_size(p->crew)};
+	struct sq_engine *engine = sq_broker_open_engine(cfg, &with, err);
+	int rc;
+
+	if (engine == NULL) {
+		sq_acl_unref(&cfg->acl);
+		return false;
+	}
+	p->broker = sq_broker_new(
+	    cfg, engine, sq_crew_workers(p->crew), sq_crew_size(p->crew), &sq_broker_metrics);
+	sq_crew_hold(p->crew);
+	rc = sq_broker_load(p->broker, err);
+	sq_crew_go(p->crew);
+	return rc == SQ_OK;
+}
+
 /* Brings everything up; on error a line in 'err'. */
 static int
 program_start(struct program *p, struct sq_buf *err)
@@ -359,9 +381,7 @@ program_start(struct program *p, struct sq_buf *err)
 	broker.acl = sq_broker_config_acl(c, err);
 	if (broker.acl == NULL)
 		return SQ_EINVAL;
-	p->broker = sq_broker_new(
-	    &broker, sq_crew_workers(p->crew), (size_t)c->workers, &sq_broker_metrics, &why);
-	if (p->broker == NULL) {
+	if (!program_open_broker(p, &broker, &why)) {
 		sq_buf_printf(
 		    err, "store.dir: %.*s", (int)sq_buf_len(&why), (const char *)sq_buf_data(&why));
 		sq_buf_fini(&why);

@@ -22,6 +22,7 @@ struct sq_broker_cfg {
 	/* Of an engine with files: see struct sq_engine_files. */
 	const char *store_dir;
 	const struct sq_log_ops *log;
+	const struct sq_log_shared_cfg *shared;
 	enum sq_durability durability;
 	uint64_t sync_interval_ms, store_stall_ms, journal_size, store_max_size, store_cache_size;
 	uint64_t txn_bytes, txn_items; /* for tests; 0: the engine's own */

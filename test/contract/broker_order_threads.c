@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "../support/broker_actor.h"
+#include "../support/broker_open.h"
 #include "../support/temp_dir.h"
 #include "../support/thread_worker.h"
 #include "broker/engine/engines/engines.h"
@@ -143,7 +144,7 @@ run_broker(const struct sq_broker_cfg *cfg)
 	atomic_store(&over, false);
 	for (unsigned i = 0; i < WORKERS; i++)
 		workers[i] = thread_worker_start(i, tick);
-	b = sq_broker_new(cfg, workers, WORKERS, &sq_broker_metrics, &err);
+	b = broker_open(cfg, workers, WORKERS, &err);
 	CHECK(b != NULL);
 	atomic_store(&actor_broker, b);
 	for (unsigned i = 0; i < PUBLISHERS; i++)

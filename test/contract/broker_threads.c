@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "../support/broker_actor.h"
+#include "../support/broker_open.h"
 #include "../support/temp_dir.h"
 #include "../support/thread_worker.h"
 #include "broker/engine/engines/engines.h"
@@ -312,8 +313,7 @@ keyed_message(unsigned round, unsigned number)
 	sq_buf_append(&props, "sqmqos-key", 10);
 	sq_buf_u16(&props, (uint16_t)strlen(key));
 	sq_buf_append(&props, key, strlen(key));
-	m = sq_msg_new(2, false, sq_bytes_of("keyed"),
-	    (struct sq_bytes){sq_buf_data(&props), sq_buf_len(&props)}, SQ_MSG_NO_EXPIRY,
+	m = sq_msg_new(2, false, sq_bytes_of("keyed"), sq_buf_bytes(&props), SQ_MSG_NO_EXPIRY,
 	    sq_bytes_of(key));
 	sq_buf_fini(&props);
 	return m;
@@ -413,7 +413,7 @@ run_broker(const struct sq_broker_cfg *cfg, unsigned round)
 
 	for (unsigned i = 0; i < WORKERS; i++)
 		workers[i] = thread_worker_start(i, tick);
-	b = sq_broker_new(cfg, workers, WORKERS, &sq_broker_metrics, &err);
+	b = broker_open(cfg, workers, WORKERS, &err);
 	CHECK(b != NULL);
 	atomic_store(&actor_broker, b);
 	for (unsigned i = 0; i < SIDECARS; i++) {

@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../support/broker_open.h"
 #include "../support/h2_client.h"
 #include "../support/local_front.h"
 #include "../support/token_line.h"
@@ -539,7 +540,9 @@ start(const struct driver *with)
 	start_auth();
 	crew = sq_crew_new(2);
 	front = driver->open();
-	broker = sq_broker_new(&cfg, sq_crew_workers(crew), 2, &sq_broker_metrics, &err);
+	sq_crew_hold(crew);
+	broker = broker_open(&cfg, sq_crew_workers(crew), 2, &err);
+	sq_crew_go(crew);
 	cr_assert_not_null(broker);
 	sq_front_serve(front, broker);
 	for (unsigned i = 0; i < SQ_ARRAY_LEN(peers); i++)

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../support/broker_open.h"
 #include "../support/fake_front.h"
 #include "../support/fake_worker.h"
 #include "../support/held_engine.h"
@@ -380,7 +381,7 @@ LLVMFuzzerTestOneInput(const uint8_t *p, size_t len)
 
 	fake_workers_init(WORKERS);
 	held_engine_hold(false);
-	f.broker = sq_broker_new(&cfg, fake_workers(), WORKERS, &sq_broker_metrics, &err);
+	f.broker = broker_open(&cfg, fake_workers(), WORKERS, &err);
 	for (unsigned i = 0; i < LINKS; i++)
 		f.links[i] = fake_link_new(0);
 	while (!f.in.bad && sq_reader_left(&f.in) > 0)

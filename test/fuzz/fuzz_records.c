@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../support/broker_open.h"
 #include "../support/fake_front.h"
 #include "../support/fake_worker.h"
 #include "broker/broker.h"
@@ -123,7 +124,7 @@ start_main(void *arg)
 {
 	struct start *s = arg;
 
-	s->broker = sq_broker_new(&s->cfg, fake_workers(), WORKERS, &sq_broker_metrics, &s->err);
+	s->broker = broker_open(&s->cfg, fake_workers(), WORKERS, &s->err);
 	return NULL;
 }
 

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "broker_open.h"
 #include "broker/engine/engines/engines.h"
 #include "core/mem.h"
 #include "store/journal/log_file.h"
@@ -50,7 +51,7 @@ world_start(struct world *w, unsigned n)
 	struct sq_buf err = {0};
 
 	fake_workers_init(n);
-	w->broker = sq_broker_new(&w->cfg, fake_workers(), n, &sq_broker_metrics, &err);
+	w->broker = broker_open(&w->cfg, fake_workers(), n, &err);
 	cr_assert_not_null(w->broker);
 	for (unsigned i = 0; i < SQ_ARRAY_LEN(w->links); i++)
 		w->links[i] = fake_link_new(1);
@@ -360,8 +361,7 @@ entry_message(const struct entry *e)
 	if (e->payload_len > 0)
 		payload = (struct sq_bytes){sq_xcalloc(1, e->payload_len), e->payload_len};
 	props_put(&props, e->props);
-	m = sq_msg_new(e->qos, e->retain, text(e->topic),
-	    (struct sq_bytes){sq_buf_data(&props), sq_buf_len(&props)},
+	m = sq_msg_new(e->qos, e->retain, text(e->topic), sq_buf_bytes(&props),
 	    e->expiry_s > 0 ? e->expiry_s : SQ_MSG_NO_EXPIRY, payload);
 	sq_buf_fini(&props);
 	if (e->payload_len > 0)
