@@ -74,6 +74,9 @@ struct sq_deed {
 	const char *space;       /* of that space alone; NULL: of any */
 	const uint64_t *letters; /* numbers of dead letters in the queue; NULL: all */
 	size_t n_letters;
+	/* Of dead letters: those of topics of that filter, of that reason alone; NULL: of any.  Where they
+	 * go, in place of the topic that they had; NULL: there. */
+	const char *filter, *reason, *to;
 	uint64_t most;     /* messages at most */
 	uint64_t until_ms; /* on sq_clock_ms(): no slice begins later */
 	bool force;        /* also a sidecar's own session */

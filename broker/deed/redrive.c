@@ -5,8 +5,11 @@
 #include "broker/deed/work.h"
 #include "broker/group/group.h"
 #include "broker/publish/dead_queues.h"
+#include "broker/publish/letter.h"
 #include "broker/publish/redrive.h"
 #include "core/fault.h"
+#include "proto/props/names.h"
+#include "proto/topic/topic.h"
 #include "web/worker.h"
 
 enum { SLICE_MSGS = 32 }; /* in one transaction, if it has room for them */
@@ -17,18 +20,35 @@ redrive_next(void *arg)
 	return sq_deed_split(arg);
 }
 
-/* Publishes a letter, if somebody takes it. */
+/* Whether the letter's topic and reason are wanted. */
+static bool
+redrive_wanted(const struct sq_deed *d, const struct sq_item *letter)
+{
+	struct sq_bytes props = sq_image_props(letter->msg.image), name, value;
+	struct sq_bytes topic = sq_letter_topic(&letter->msg);
+	bool good = d->reason == NULL;
+
+	while (!good && sq_props_user_next(&props, &name, &value))
+		good = sq_bytes_are(name, SQ_PROP_DEAD_REASON) && sq_bytes_are(value, d->reason);
+	return good &&
+	    (d->filter == NULL || (topic.len > 0 && sq_topic_match(sq_bytes_of(d->filter), topic)));
+}
+
+/* Publishes a letter, if it is wanted and somebody takes it. */
 static void
 redrive_letter(struct sq_deed *d, struct sq_sink *sink, struct sq_item *letter)
 {
 	struct sq_redrive r = {.shard = d->work.shard,
 	    .dead = sink,
 	    .txn = sq_deed_txn(d),
+	    .to = d->to,
 	    .next = redrive_next,
 	    .arg = d};
 
 	d->at.from = letter->seq + 1;
-	if (sq_redrive_letter(&r, letter))
+	if (!redrive_wanted(d, letter))
+		sink->engine->ops->txn.settle(r.txn, sink->queue, letter, SQ_UNTRIED);
+	else if (sq_redrive_letter(&r, letter))
 		d->n++;
 	else
 		d->stayed++;
@@ -86,10 +106,10 @@ redrive_end(struct sq_deed *d, int err)
 {
 	if (err == SQ_EAGAIN) {
 		sq_deed_wait(d);
-	} else if (err == SQ_ENOMEM) {
+	} else if (err == SQ_ENOMEM && d->n + d->stayed > 0) {
 		d->more = true;
 		sq_deed_end(d, SQ_DEED_DONE, NULL);
-	} else if (d->work.unread && d->n + d->stayed == 0) {
+	} else if ((err == SQ_ENOMEM || d->work.unread) && d->n + d->stayed == 0) {
 		sq_deed_end(d, SQ_DEED_REFUSED,
 		    "the letters are in the store alone, behind so many others that they can't be "
 		    "read: redrive or purge those before them");

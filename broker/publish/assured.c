@@ -35,11 +35,12 @@ sq_assured_buried(void *source, struct sq_txn *txn, const struct sq_item *item, 
 	const struct sq_source *s = source;
 	bool given_up = why == SQ_DEAD_ATTEMPTS || why == SQ_DEAD_REJECTED ||
 	    why == SQ_DEAD_UNFINISHED || why == SQ_DEAD_ABANDONED;
+	const struct sq_death_note *note = txn->note;
 
 	if (!item->assured && !(sq_source_durable(s) && given_up))
 		return (struct sq_msg){0};
 	sq_dead_letter(sq_source_broker(s), sq_source_tenant(s), txn, &item->msg, sq_source_name(s),
-	    sq_death_name(why), item->assured);
+	    sq_death_said(why, note), note != NULL ? note->detail : NULL, item->assured);
 	if (!item->assured)
 		return (struct sq_msg){0};
 	return assured_receipt(
@@ -51,7 +52,7 @@ sq_assured_ended(
     struct sq_source *s, struct sq_txn *txn, const struct sq_item *item, const char *reason)
 {
 	sq_dead_letter(sq_source_broker(s), sq_source_tenant(s), txn, &item->msg, sq_source_name(s),
-	    reason, true);
+	    reason, NULL, true);
 	return assured_receipt(&item->msg, sq_source_name(s), "dead-lettered");
 }
 
@@ -59,6 +60,6 @@ struct sq_msg
 sq_assured_unmatched(
     struct sq_broker *b, struct sq_tenant *tenant, struct sq_txn *txn, const struct sq_msg *m)
 {
-	sq_dead_letter(b, tenant, txn, m, "", "unmatched", true);
+	sq_dead_letter(b, tenant, txn, m, "", "unmatched", NULL, true);
 	return assured_receipt(m, "", "dead-lettered");
 }

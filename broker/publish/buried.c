@@ -44,7 +44,7 @@ buried_see(const struct sq_source *source, const struct sq_txn *txn, const struc
 static void
 buried_item(void *source, struct sq_txn *txn, const struct sq_item *item, enum sq_death why)
 {
-	buried_see(source, txn, item, sq_death_name(why));
+	buried_see(source, txn, item, sq_death_said(why, txn->note));
 	buried_receipt(txn, source, sq_assured_buried(source, txn, item, why));
 }
 

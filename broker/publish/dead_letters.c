@@ -25,14 +25,14 @@ dead_traced(const struct sq_msg *m, const char *queue, const char *reason)
 
 void
 sq_dead_letter(struct sq_broker *b, struct sq_tenant *tenant, struct sq_txn *txn,
-    const struct sq_msg *m, const char *queue, const char *reason, bool assured)
+    const struct sq_msg *m, const char *queue, const char *reason, const char *detail, bool assured)
 {
 	const struct sq_engine_ops *ops = b->engine->ops;
 	struct sq_group *g = sq_dead_group(
 	    b->dead, tenant, assured ? SQ_DEAD_ASSURED : SQ_DEAD_OTHERS);
 	struct sq_system_txn *apart = NULL;
 	struct sq_item item = {
-	    .msg = sq_letter_new(m, queue, reason),
+	    .msg = sq_letter_new(m, queue, reason, detail),
 	    .origin = sq_system_origin(b),
 	};
 	if (sq_traced_maybe(m->image))

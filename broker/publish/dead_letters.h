@@ -6,9 +6,10 @@
 #include "broker/shard/shard.h"
 
 /* Puts the letter of 'm', which was in 'queue', into the tenant's dead-letter queue for QoS 3
- * ('assured') or for others: in 'txn', or, for lack of room there, in a transaction committed
+ * ('assured') or for others, with a 'detail' or NULL: in 'txn', or, for lack of room there, in a transaction committed
  * before it.  On the worker of 'txn'. */
-void sq_dead_letter(struct sq_broker *, struct sq_tenant *, struct sq_txn *txn,
-    const struct sq_msg *m, const char *queue, const char *reason, bool assured);
+void
+sq_dead_letter(struct sq_broker *, struct sq_tenant *, struct sq_txn *txn, const struct sq_msg *m,
+    const char *queue, const char *reason, const char *detail, bool assured);
 
 #endif

@@ -100,14 +100,11 @@ dead_name(const struct sq_tenant *tenant, enum sq_dead_kind kind)
 {
 	const char *first = kind == SQ_DEAD_ASSURED ? "dead" : "dead-others";
 	struct sq_buf text = {0};
-	char *out;
 
 	sq_buf_append(&text, first, strlen(first));
 	sq_buf_u8(&text, SEPARATOR);
 	sq_buf_append(&text, sq_tenant_name(tenant), strlen(sq_tenant_name(tenant)));
-	out = sq_xmemdup0(sq_buf_data(&text), sq_buf_len(&text));
-	sq_buf_fini(&text);
-	return out;
+	return sq_buf_take_text(&text);
 }
 
 /* Of the queue of others: a letter leaves it for a newer one. */

@@ -54,12 +54,6 @@ props_add_now(struct sq_buf *props, const char *name)
 	props_add_text(props, name, text);
 }
 
-static struct sq_bytes
-buf_bytes(const struct sq_buf *b)
-{
-	return (struct sq_bytes){sq_buf_data(b), sq_buf_len(b)};
-}
-
 /* "$dead/" and the topic, which is cut at a character where that is too long. */
 static void
 letter_topic(struct sq_buf *out, struct sq_bytes topic)
@@ -76,7 +70,7 @@ letter_topic(struct sq_buf *out, struct sq_bytes topic)
 }
 
 struct sq_msg
-sq_letter_new(const struct sq_msg *m, const char *queue, const char *reason)
+sq_letter_new(const struct sq_msg *m, const char *queue, const char *reason, const char *detail)
 {
 	struct sq_bytes old = sq_image_props(m->image);
 	struct sq_buf props = {0}, topic = {0};
@@ -90,7 +84,11 @@ sq_letter_new(const struct sq_msg *m, const char *queue, const char *reason)
 	props_add(&props, SQ_PROP_DEAD_QUEUE,
 	    (struct sq_bytes){
 		(const unsigned char *)queue, sq_utf8_cut(queue, strlen(queue), QUEUE_SHOWN_MAX)});
-	out = sq_msg_new(sq_image_qos(m->image), false, buf_bytes(&topic), buf_bytes(&props),
+	if (detail != NULL)
+		props_add(&props, SQ_PROP_DEAD_DETAIL,
+		    (struct sq_bytes){(const unsigned char *)detail,
+			sq_utf8_cut(detail, strlen(detail), SQ_LETTER_DETAIL_MAX)});
+	out = sq_msg_new(sq_image_qos(m->image), false, sq_buf_bytes(&topic), sq_buf_bytes(&props),
 	    SQ_MSG_NO_EXPIRY, sq_image_payload(m->image));
 	sq_buf_fini(&props);
 	sq_buf_fini(&topic);
@@ -114,7 +112,7 @@ static bool
 letter_is_own(struct sq_bytes name)
 {
 	return sq_bytes_are(name, SQ_PROP_DEAD_REASON) || sq_bytes_are(name, SQ_PROP_DEAD_TIME) ||
-	    sq_bytes_are(name, SQ_PROP_DEAD_QUEUE);
+	    sq_bytes_are(name, SQ_PROP_DEAD_QUEUE) || sq_bytes_are(name, SQ_PROP_DEAD_DETAIL);
 }
 
 /* Appends the property block without those of a letter. */
@@ -135,21 +133,28 @@ props_without_own(struct sq_buf *out, struct sq_bytes props)
 		sq_buf_append(out, from, (size_t)(props.p + props.len - from));
 }
 
-struct sq_msg
-sq_letter_original(const struct sq_msg *letter)
+struct sq_bytes
+sq_letter_topic(const struct sq_msg *letter)
 {
 	const size_t prefix = sizeof topic_prefix - 1;
 	struct sq_bytes topic = sq_image_topic(letter->image);
+
+	if (topic.len <= prefix || memcmp(topic.p, topic_prefix, prefix) != 0)
+		return (struct sq_bytes){0};
+	return (struct sq_bytes){topic.p + prefix, topic.len - prefix};
+}
+
+struct sq_msg
+sq_letter_original(const struct sq_msg *letter, const char *to)
+{
+	struct sq_bytes topic = to != NULL ? sq_bytes_of(to) : sq_letter_topic(letter);
 	struct sq_buf props = {0};
 	struct sq_msg out;
 
-	if (topic.len <= prefix || topic.len > SQ_TOPIC_MAX - UTF8_MAX ||
-	    memcmp(topic.p, topic_prefix, prefix) != 0)
+	if (topic.len == 0 || sq_image_topic(letter->image).len > SQ_TOPIC_MAX - UTF8_MAX)
 		return (struct sq_msg){0};
-	topic.p += prefix;
-	topic.len -= prefix;
 	props_without_own(&props, sq_image_props(letter->image));
-	out = sq_msg_new(sq_image_qos(letter->image), false, topic, buf_bytes(&props),
+	out = sq_msg_new(sq_image_qos(letter->image), false, topic, sq_buf_bytes(&props),
 	    SQ_MSG_NO_EXPIRY, sq_image_payload(letter->image));
 	sq_buf_fini(&props);
 	return out;
@@ -168,7 +173,7 @@ sq_letter_receipt(const struct sq_msg *m, const struct sq_publish_options *asked
 	props_add_now(&props, SQ_PROP_TIME);
 	props_add_trace(&props, sq_image_props(m->image));
 	out = sq_msg_new(
-	    1, false, asked->receipt, buf_bytes(&props), SQ_MSG_NO_EXPIRY, (struct sq_bytes){0});
+	    1, false, asked->receipt, sq_buf_bytes(&props), SQ_MSG_NO_EXPIRY, (struct sq_bytes){0});
 	sq_buf_fini(&props);
 	return out;
 }

@@ -17,6 +17,8 @@
 	X(TOPIC, "topic", TEXT, "", "to which it was published") \
 	X(FROM, "from", TEXT, "", "the queue that it was in, `sqmqos-dead-queue`") \
 	X(CAUSE, "cause", TEXT, "", "why it was not delivered, `sqmqos-dead-reason`") \
+	X(DETAIL, "detail", TEXT, "", \
+	    "what its last consumer said, `sqmqos-dead-detail`; null: nothing") \
 	X(DIED, "died", TEXT, "", "when, `sqmqos-dead-time`") \
 	X(KEY, "key", TEXT, "", "`sqmqos-key`; null: it had none") \
 	X(QOS, "qos", NUMBER, "", "") \
@@ -53,6 +55,7 @@ letter_props(struct sq_view_slice *v, struct sq_bytes props)
 	} rows[] = {
 	    {SQ_PROP_DEAD_QUEUE, LETTER_FROM},
 	    {SQ_PROP_DEAD_REASON, LETTER_CAUSE},
+	    {SQ_PROP_DEAD_DETAIL, LETTER_DETAIL},
 	    {SQ_PROP_DEAD_TIME, LETTER_DIED},
 	    {SQ_PROP_KEY, LETTER_KEY},
 	};

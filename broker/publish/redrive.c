@@ -38,7 +38,7 @@ bool
 sq_redrive_letter(struct sq_redrive *r, struct sq_item *letter)
 {
 	const struct sq_engine_ops *ops = r->dead->engine->ops;
-	struct sq_msg m = sq_letter_original(&letter->msg);
+	struct sq_msg m = sq_letter_original(&letter->msg, r->to);
 	bool good = m.image != NULL && redrive_message(r, &m);
 
 	sq_msg_unref(&m);

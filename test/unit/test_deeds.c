@@ -486,6 +486,40 @@ Test(deeds, letters_of_another_space_are_not_redriven)
 	cr_assert_eq(redrive((struct sq_deed){.name = "dead-others~s", .space = "s"}).n, 1);
 }
 
+Test(deeds, letters_are_chosen_by_topic_and_reason)
+{
+	struct sq_deed d;
+
+	letters(3, false);
+	d = redrive((struct sq_deed){.space = "s", .filter = "other/#"});
+	cr_assert_eq(d.n, 0);
+	cr_assert_eq(d.stayed, 0);
+	d = redrive((struct sq_deed){.space = "s", .reason = "expired"});
+	cr_assert_eq(d.n + d.stayed, 0);
+	d = redrive((struct sq_deed){.space = "s", .filter = "+", .reason = "rejected", .most = 2});
+	cr_assert_eq(d.n, 2);
+	d = redrive((struct sq_deed){.space = "s", .filter = "t"});
+	cr_assert_eq(d.n, 1);
+}
+
+Test(deeds, letters_go_to_another_topic)
+{
+	struct sq_deed d;
+	struct fake_delivery *got;
+
+	letters(1, true);
+	d = redrive((struct sq_deed){.space = "s", .to = "u"});
+	cr_assert_eq(d.n, 0, "nobody takes it there");
+	cr_assert_eq(d.stayed, 1);
+	declare(&sub, "u", SQ_SUB_CONSUME, 0);
+	d = redrive((struct sq_deed){.space = "s", .to = "u"});
+	cr_assert_eq(d.n, 1);
+	got = peer_next(&sub);
+	cr_assert_not_null(got);
+	cr_assert_str_eq(got->topic, "u");
+	cr_assert_str_eq(got->payload, "1");
+}
+
 /* ---- rules ---- */
 
 Test(deeds, rules_know_each_thing_by_one_name)

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "../support/broker_world.h"
+#include "broker/publish/letter.h"
 
 static struct world w;
 static struct peer pub, sub;
@@ -566,4 +567,21 @@ Test(publish_assured, its_own_session_without_local_messages_does_not_get_it)
 	world_pass(&w, 10100);
 	finish(&sub, peer_expect(&sub, "1"));
 	peer_expect_nothing(&pub);
+}
+
+Test(publish_assured, the_original_has_nothing_of_what_its_letter_says)
+{
+	static const char *const props[] = {"a", "b", "sqmqos-qos", "3", NULL};
+	const struct entry e = {.topic = "t", .payload = "x", .qos = 1, .props = props};
+	struct sq_msg m = entry_message(&e), letter, original;
+	struct sq_bytes was = sq_image_props(m.image), is;
+
+	letter = sq_letter_new(&m, "queue~s~q", "refused", "410 Gone");
+	cr_assert_gt(sq_image_props(letter.image).len, was.len);
+	original = sq_letter_original(&letter, NULL);
+	is = sq_image_props(original.image);
+	cr_assert(is.len == was.len && memcmp(is.p, was.p, was.len) == 0);
+	sq_msg_unref(&original);
+	sq_msg_unref(&letter);
+	sq_msg_unref(&m);
 }
