@@ -6,9 +6,10 @@
 
 #include "broker/auth/identity/allowed.h"
 #include "broker/engine/parts.h"
-#include "broker/intake/outcome.h"
+#include "broker/publish/outcome.h"
 #include "broker/publish/own.h"
 #include "broker/publish/received.h"
+#include "broker/publish/together.h"
 #include "broker/publish/traced.h"
 #include "broker/shard/pace.h"
 #include "broker/shard/sys_counts.h"
@@ -53,7 +54,7 @@ intake_answer(struct intake *k, int err)
 		c->verdict = SQ_VERDICT_DRAINING;
 		c->detail = "the broker ends, and has taken a part of it";
 	} else {
-		sq_outcome_end(&k->outcomes, c);
+		c->out.published = sq_outcome_end(&k->outcomes, c);
 	}
 	sq_pace_answer(c);
 }
@@ -115,7 +116,7 @@ intake_publish(struct intake *k)
 	    .tenant = k->tenant,
 	    .txn = k->parts.txn,
 	    .more = {intake_split, intake_part, k},
-	    .passes = true,
+	    .copies.pass = true,
 	    .pace.call = k->call};
 }
 
@@ -186,6 +187,44 @@ intake_commit(struct intake *k)
 	sq_parts_commit(&k->parts);
 }
 
+static void
+intake_outcome(void *arg, struct sq_publish *p, uint8_t code, uint16_t i)
+{
+	struct intake *k = arg;
+	uint64_t began_us = sq_traced_begin(p->msg->image);
+
+	k->at = i;
+	sq_outcome_set(&k->outcomes, k->call, p, code, i);
+	if (began_us != 0)
+		intake_traced(k, p, code, began_us);
+}
+
+/* Takes all messages in, or none. */
+static void
+intake_together(struct intake *k)
+{
+	struct sq_publish p;
+	struct sq_together list = {.p = &p,
+	    .msgs = k->in->msgs,
+	    .wants = k->in->wants,
+	    .n = k->in->n,
+	    .outcome = intake_outcome,
+	    .arg = k};
+	enum sq_together_end end;
+
+	intake_permit(k);
+	p = intake_publish(k);
+	end = sq_together_publish(&list);
+	if (end != SQ_TOGETHER_TAKEN)
+		sq_outcome_refused(
+		    &k->outcomes, k->call, k->in->n, k->at, end == SQ_TOGETHER_TOO_LARGE);
+	sq_refused_fini(&p.refused);
+	sq_own_receipts(k->shard, k->parts.txn);
+	sq_acl_subject_free(&k->permit);
+	intake_commit(k);
+	sq_publish_committed(&p);
+}
+
 /* Takes messages in, until there are no more or it is others' turn.  True: no more follow. */
 static bool
 intake_slice(struct intake *k)
@@ -193,6 +232,10 @@ intake_slice(struct intake *k)
 	struct sq_publish p;
 	bool all;
 
+	if (k->in->atomic) {
+		intake_together(k);
+		return true;
+	}
 	intake_permit(k);
 	p = intake_publish(k);
 	while (k->at < k->in->n && p.work < SLICE_MAX)
@@ -284,7 +327,7 @@ intake_closed(struct sq_shard *sh, struct sq_call *c, bool draining)
 	if (draining || sq_broker_closing(sh->broker))
 		sq_call_answer(c, SQ_VERDICT_DRAINING, "draining");
 	else if (sq_broker_recovers(sh->broker, sq_worker_now_ms(sh->worker)))
-		sq_call_answer(c, SQ_VERDICT_BUSY, "sessions are on their way back");
+		sq_call_answer(c, SQ_VERDICT_RECOVERING, "sessions are on their way back");
 	else
 		return false;
 	return true;
@@ -313,6 +356,6 @@ sq_intake_call(struct sq_shard *sh, struct sq_call *c, bool draining)
 	k->parts.begun.engine = sh->broker->engine;
 	sq_parts_begin(&k->parts, intake_done);
 	sq_broker_object(sh->broker, 1);
-	sq_outcome_begin(c);
+	sq_outcome_begin(c, c->in.publish.n);
 	intake_go_on(k);
 }

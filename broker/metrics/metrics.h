@@ -137,6 +137,10 @@
 	    "What clients asked for and rules of acl deny.") \
 	X(ACL_DENIED_CONSUME, "sqmqos_acl_denied_total", "verb=\"consume\"", SQ_COUNTER, \
 	    "What clients asked for and rules of acl deny.") \
+	X(ACL_DENIED_MANAGE, "sqmqos_acl_denied_total", "verb=\"manage\"", SQ_COUNTER, \
+	    "What clients asked for and rules of acl deny.") \
+	X(ACL_DENIED_PUSH, "sqmqos_acl_denied_total", "verb=\"push\"", SQ_COUNTER, \
+	    "What clients asked for and rules of acl deny.") \
 	X(ACL_ENDED, "sqmqos_acl_ended_total", NULL, SQ_COUNTER, \
 	    "Subscriptions that were there and that rules of acl don't allow any more.") \
 	X(AUTH_KEYS, "sqmqos_auth_keys", NULL, SQ_GAUGE, \

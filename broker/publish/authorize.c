@@ -7,13 +7,13 @@
 
 enum { SHOWN_MAX = 128 }; /* bytes of a topic or filter in a text */
 
-static_assert(SQ_M_ACL_DENIED_CONSUME - SQ_M_ACL_DENIED_PUBLISH == SQ_ACL_CONSUME - SQ_ACL_PUBLISH,
+static_assert(SQ_M_ACL_DENIED_PUSH - SQ_M_ACL_DENIED_PUBLISH == SQ_ACL_PUSH - SQ_ACL_PUBLISH,
     "the rows of the metrics follow the verbs");
 
 void
 sq_authorize_count(struct sq_broker *b, const struct sq_acl_verdict *why)
 {
-	assert(why->verb <= SQ_ACL_CONSUME);
+	assert(why->verb <= SQ_ACL_PUSH);
 	sq_count(b, SQ_M_ACL_DENIED_PUBLISH + why->verb, 1);
 }
 

@@ -28,13 +28,20 @@ sq_delayed_new(struct sq_broker *b)
 	return d;
 }
 
+void
+sq_delayed_give(struct sq_tenant *tenant, uint32_t n, uint64_t bytes)
+{
+	struct sq_account *a = sq_tenant_account(tenant);
+
+	sq_share_give(a, SQ_SHARE_DELAYED, n);
+	sq_share_give(a, SQ_SHARE_DELAYED_BYTES, bytes);
+}
+
 /* Frees a message that has left both lists; under the lock. */
 static void
 later_free(struct sq_delayed *d, struct sq_later *l)
 {
-	sq_share_give(sq_tenant_account(l->tenant), SQ_SHARE_DELAYED, 1);
-	sq_share_give(
-	    sq_tenant_account(l->tenant), SQ_SHARE_DELAYED_BYTES, sq_image_size(l->msg.image));
+	sq_delayed_give(l->tenant, 1, sq_image_size(l->msg.image));
 	sq_count(d->broker, SQ_M_DELAYED, -1);
 	sq_msg_unref(&l->msg);
 	free(l);
@@ -58,9 +65,8 @@ sq_delayed_free(struct sq_delayed **dp)
 	free(d);
 }
 
-/* Counts 'm' in the tenant's share; false: there is no room. */
-static bool
-later_count(struct sq_tenant *tenant, const struct sq_msg *m)
+bool
+sq_delayed_take(struct sq_tenant *tenant, const struct sq_msg *m)
 {
 	struct sq_account *a = sq_tenant_account(tenant);
 
@@ -110,20 +116,26 @@ later_write(const struct sq_later *l, struct sq_txn *txn, uint64_t due_ms)
 	sq_record_write(txn, &key, &v);
 }
 
-int
+void
+sq_delayed_force(struct sq_tenant *tenant, const struct sq_msg *m)
+{
+	struct sq_account *a = sq_tenant_account(tenant);
+
+	sq_share_force(a, SQ_SHARE_DELAYED, 1);
+	sq_share_force(a, SQ_SHARE_DELAYED_BYTES, sq_image_size(m->image));
+}
+
+void
 sq_delayed_add(struct sq_delayed *d, struct sq_txn *txn, struct sq_tenant *tenant,
     const struct sq_msg *m, uint64_t not_from, uint64_t due_ms)
 {
 	struct sq_later *l;
 
-	if (!later_count(tenant, m))
-		return SQ_ENOMEM;
 	pthread_mutex_lock(&d->lock);
 	l = later_new(d, sq_broker_id(d->broker), tenant, m, not_from);
 	later_write(l, txn, due_ms);
 	sq_heap_set(&d->waiting, &l->node, due_ms);
 	pthread_mutex_unlock(&d->lock);
-	return SQ_OK;
 }
 
 /* Start. */

@@ -24,11 +24,17 @@ void sq_delayed_free(struct sq_delayed **);
 /* Reads the delayed messages of the store; before any other use.  Returns the engine's error. */
 int sq_delayed_load(struct sq_delayed *, uint64_t now_ms) SQ_MUST_CHECK;
 
+/* Takes the share of the tenant that 'm' needs; false: it is used up.  sq_delayed_add() then adds the
+ * message, or sq_delayed_give() gives the share of 'n' messages of 'bytes' back.  Thread: any.
+ * Locks: none. */
+bool sq_delayed_take(struct sq_tenant *, const struct sq_msg *m) SQ_MUST_CHECK;
+void sq_delayed_give(struct sq_tenant *, uint32_t n, uint64_t bytes);
+/* The same whether there is room or not. */
+void sq_delayed_force(struct sq_tenant *, const struct sq_msg *m);
 /* Adds 'm', with a reference, until 'due_ms' on the workers' clock; 'txn' gets its record.
- * 'not_from' as in struct sq_binding.  SQ_ENOMEM: the tenant's share is used up.  Thread: any
- * worker.  Locks: its own. */
-int sq_delayed_add(struct sq_delayed *, struct sq_txn *txn, struct sq_tenant *,
-    const struct sq_msg *m, uint64_t not_from, uint64_t due_ms) SQ_MUST_CHECK;
+ * 'not_from' as in struct sq_binding.  Thread: any worker.  Locks: its own. */
+void sq_delayed_add(struct sq_delayed *, struct sq_txn *txn, struct sq_tenant *,
+    const struct sq_msg *m, uint64_t not_from, uint64_t due_ms);
 
 /* --- on the first worker --- */
 

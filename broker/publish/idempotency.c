@@ -181,21 +181,32 @@ known_new(struct sq_keys *k, const struct sq_key_hash *h)
 }
 
 enum sq_key_state
+sq_keys_look(const struct sq_keys *k, const struct sq_tenant *tenant,
+    const struct sq_message_key *key, size_t more, uint64_t now_ms)
+{
+	const struct known *at = known_find(k, &key->hash);
+
+	if (at != NULL && at->expires_ms > now_ms)
+		return key->print != 0 && at->print != 0 && key->print != at->print ? SQ_KEY_OTHER
+										    : SQ_KEY_KNOWN;
+	return at == NULL && !sq_share_fits(sq_tenant_account(tenant), SQ_SHARE_KEYS, more + 1)
+	    ? SQ_KEY_FULL
+	    : SQ_KEY_NEW;
+}
+
+enum sq_key_state
 sq_keys_find(struct sq_keys *k, struct sq_txn *txn, struct sq_tenant *tenant,
     const struct sq_message_key *key, uint64_t now_ms)
 {
-	struct known *at = known_find(k, &key->hash);
+	enum sq_key_state state = sq_keys_look(k, tenant, key, 0, now_ms);
 
-	if (at != NULL && at->expires_ms > now_ms) {
-		if (key->print != 0 && at->print != 0 && key->print != at->print)
-			return SQ_KEY_OTHER;
+	if (state == SQ_KEY_KNOWN) {
+		struct known *at = known_find(k, &key->hash);
+
 		known_count(at, tenant);
 		known_write(at, txn, now_ms);
-		return SQ_KEY_KNOWN;
 	}
-	return at == NULL && !sq_share_fits(sq_tenant_account(tenant), SQ_SHARE_KEYS, 1)
-	    ? SQ_KEY_FULL
-	    : SQ_KEY_NEW;
+	return state;
 }
 
 uint64_t

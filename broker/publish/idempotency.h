@@ -46,6 +46,9 @@ uint64_t sq_keys_print(const unsigned char *image);
 void sq_keys_lock(struct sq_keys *);
 void sq_keys_unlock(struct sq_keys *);
 
+/* Looks up a key, behind 'more' others that will be new.  Locks: the table's is held. */
+enum sq_key_state sq_keys_look(const struct sq_keys *, const struct sq_tenant *,
+    const struct sq_message_key *, size_t more, uint64_t now_ms);
 /* Looks up a key.  'txn' writes a known key again, so that it commits after the first publisher.
  * Locks: the table's is held. */
 enum sq_key_state sq_keys_find(struct sq_keys *, struct sq_txn *txn, struct sq_tenant *,

@@ -6,7 +6,7 @@
 #ifndef SQ_BROKER_PUBLISH_MESSAGE_H
 #define SQ_BROKER_PUBLISH_MESSAGE_H
 
-#include "broker/publish/idempotency.h"
+#include "broker/publish/look.h"
 #include "broker/publish/refused.h"
 #include "broker/shard/shard.h"
 
@@ -39,6 +39,8 @@ struct sq_publish_end {
 	uint8_t how; /* enum sq_publish_how */
 	bool keyed;  /* it has a key: */
 	struct sq_key_hash key;
+	bool reads;        /* other spaces are left that may read it: sq_route_readers() */
+	uint64_t retained; /* its place among all retained messages; 0: it was not retained */
 };
 
 /* The continuation of a transaction without room. */
@@ -50,6 +52,12 @@ struct sq_publish_more {
 	 * NULL: the caller commits. */
 	struct sq_txn *(*part)(void *arg, uint64_t number);
 	void *arg;
+};
+
+/* How the message's copies reach their queues. */
+struct sq_publish_copies {
+	bool own;  /* each has a block of its own */
+	bool pass; /* sinks of this worker may be passed it at once */
 };
 
 /* For pacing: see broker/shard/pace.h. */
@@ -70,9 +78,10 @@ struct sq_publish {
 	const struct sq_origin *origin;
 	uint64_t expires_ms;
 	uint8_t qos;
-	bool retain, copy_out;
-	bool assured;            /* QoS 3 */
-	bool passes;             /* sinks of this worker may be passed it at once */
+	bool retain;
+	bool assured; /* QoS 3 */
+	struct sq_publish_copies copies;
+	struct sq_look *look;    /* of a list that is published together: look.h; NULL: of none */
 	bool due;                /* a due message, held if the store has no room for its copies */
 	bool keys_locked;        /* the lock of keys is held until the commit: see idempotency.h */
 	struct sq_space *locked; /* the space locked for reading; NULL: none */

@@ -59,6 +59,10 @@ asked_take(struct sq_publish_options *a, struct sq_bytes name, struct sq_bytes v
 		    ? SQ_PUBLISH_GOOD
 		    : SQ_PUBLISH_WRONG_RECEIPT;
 	}
+	if (sq_bytes_are(name, SQ_PROP_ORDER_KEY))
+		return value.len > 0 && value.len <= SQ_PUBLISH_ORDER_KEY_MAX
+		    ? SQ_PUBLISH_GOOD
+		    : SQ_PUBLISH_WRONG_ORDER_KEY;
 	if (a->unknown.len == 0 && !asked_written(name))
 		a->unknown = name;
 	return SQ_PUBLISH_GOOD;

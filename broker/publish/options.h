@@ -12,7 +12,10 @@
 #include "core/buf.h"
 #include "core/msg.h"
 
-enum { SQ_PUBLISH_KEY_MAX = 256 }; /* bytes of an idempotency key */
+enum {
+	SQ_PUBLISH_KEY_MAX = 256,       /* bytes of an idempotency key */
+	SQ_PUBLISH_ORDER_KEY_MAX = 256, /* bytes of an order key */
+};
 
 /* Reasons for which an option is refused.  X(symbol, text) */
 #define SQ_PUBLISH_WRONGS(X) \
@@ -24,7 +27,8 @@ enum { SQ_PUBLISH_KEY_MAX = 256 }; /* bytes of an idempotency key */
 	X(RECEIPT, \
 	    "sqmqos-receipt must be a topic, without wildcards and not below $dead, $SYS, " \
 	    "$share, $tag " \
-	    "and $queue")
+	    "and $queue") \
+	X(ORDER_KEY, "sqmqos-order-key must have 1 to 256 bytes")
 
 #define SQ_PUBLISH_WRONG_ENUM(sym, text) SQ_PUBLISH_WRONG_##sym,
 enum sq_publish_wrong { SQ_PUBLISH_GOOD, SQ_PUBLISH_WRONGS(SQ_PUBLISH_WRONG_ENUM) };

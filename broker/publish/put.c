@@ -9,16 +9,50 @@
 #include "broker/shard/pace.h"
 #include "broker/shard/source.h"
 #include "core/mem.h"
+#include "web/worker.h"
 
 enum {
-	PACE_EVERY = 32,                           /* puts between two looks at a queue's length */
+	PACE_EVERY = 32, /* puts between two looks at a queue's length */
+	HEAD_ITEMS = 4,  /* items as large as the head of a message of a list, and its records */
 	SUBS_BYTES = UINT8_MAX * sizeof(uint32_t), /* of identifiers that a target can name */
 };
 
 uint8_t
 sq_put_qos(const struct sq_publish *p, const struct sq_binding *b)
 {
-	return p->qos < b->max_qos ? p->qos : b->max_qos;
+	uint8_t qos = p->qos < b->max_qos ? p->qos : b->max_qos;
+
+	return qos > b->min_qos ? qos : b->min_qos;
+}
+
+/* When the item leaves its queue: at its own expiry, or at that of all that is put there. */
+static uint64_t
+put_expires_ms(const struct sq_publish *p, const struct sq_sink *sink)
+{
+	uint64_t ms;
+
+	if (sink->ttl_s == 0)
+		return p->expires_ms;
+	ms = sq_worker_now_ms(p->home->worker) + sink->ttl_s * UINT64_C(1000);
+	return p->expires_ms == 0 || ms < p->expires_ms ? ms : p->expires_ms;
+}
+
+/* Whether a message of QoS 0 finds no room in a queue that stores it: nobody is refused for it. */
+static bool
+put_no_room(struct sq_publish *p, const struct sq_sink *sink)
+{
+	const struct sq_engine_ops *ops = sink->engine->ops;
+	uint32_t size = sq_image_size(p->msg->image);
+	struct sq_txn *next;
+
+	if (ops->queue.full(sink->queue, size) && !ops->queue.yields(sink->queue, size))
+		return true;
+	if (ops->txn.room(p->txn, 1, size + SUBS_BYTES))
+		return false;
+	if (p->more.split == NULL || (next = p->more.split(p->more.arg, p->origin->number)) == NULL)
+		return true;
+	p->txn = next;
+	return !ops->txn.room(p->txn, 1, size + SUBS_BYTES);
 }
 
 bool
@@ -47,10 +81,10 @@ put_one(struct sq_publish *p, struct sq_sink *sink, uint8_t qos, bool as_publish
     struct sq_block *subs)
 {
 	struct sq_item item = {
-	    .msg = p->copy_out && qos > 0 ? sq_msg_clone(p->msg) : sq_msg_ref(*p->msg),
+	    .msg = p->copies.own && qos > 0 ? sq_msg_clone(p->msg) : sq_msg_ref(*p->msg),
 	    .subs = subs,
 	    .origin = *p->origin,
-	    .expires_ms = p->expires_ms,
+	    .expires_ms = put_expires_ms(p, sink),
 	    .qos = qos & 3u,
 	    .round = sink->round,
 	    .retain = p->retain && as_published,
@@ -60,12 +94,15 @@ put_one(struct sq_publish *p, struct sq_sink *sink, uint8_t qos, bool as_publish
 	int err = SQ_OK;
 
 	p->n++;
-	if (sink->pass != NULL && p->passes && sink->shard == p->home &&
+	if (sink->pass != NULL && p->copies.pass && sink->shard == p->home &&
 	    sink->pass(sink, p->txn, &item)) {
 		p->taken++;
 		return;
 	}
-	if (qos == 0 && atomic_load_explicit(&sink->offline, memory_order_relaxed)) {
+	if (qos > 0 && p->qos == 0 && put_no_room(p, sink)) {
+		sq_count(p->broker, SQ_M_DROPPED_FULL, 1);
+		sq_item_fini(&item);
+	} else if (qos == 0 && atomic_load_explicit(&sink->offline, memory_order_relaxed)) {
 		sq_item_fini(&item);
 	} else {
 		err = sink->engine->ops->txn.put(p->txn, sink->queue, &item);
@@ -193,11 +230,26 @@ put_fits(const struct sq_publish *p, struct sq_binding *const *v, size_t n)
 	return ops->txn.room(p->txn, n + 1, bytes + subs);
 }
 
+/* Whether the message fits into the transaction behind those that were looked at. */
+static bool
+put_look(struct sq_publish *p, struct sq_binding *const *v, size_t n)
+{
+	struct sq_look *l = p->look;
+	uint64_t subs = 0;
+
+	l->items += put_targets(v, n, &subs) + HEAD_ITEMS;
+	l->bytes += sq_image_size(p->msg->image) * (p->retain ? UINT64_C(2) : 1) + subs;
+	l->too_large = !p->broker->engine->ops->txn.room(p->txn, l->items, l->bytes);
+	return !l->too_large;
+}
+
 bool
 sq_put_make_room(struct sq_publish *p, struct sq_binding *const *v, size_t n)
 {
 	struct sq_txn *next;
 
+	if (p->look != NULL)
+		return p->look->carries || put_look(p, v, n);
 	if (put_fits(p, v, n))
 		return true;
 	next = p->more.split(p->more.arg, p->origin->number);

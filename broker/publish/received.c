@@ -6,7 +6,7 @@
 uint8_t
 sq_received_message(struct sq_publish *p)
 {
-	if (sq_memory_level() != SQ_MEMORY_REFUSED)
+	if (sq_look_over(p->look) || sq_memory_level() != SQ_MEMORY_REFUSED)
 		return sq_publish_message(p);
 	p->n = 0;
 	p->end = (struct sq_publish_end){0};

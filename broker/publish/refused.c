@@ -149,13 +149,25 @@ queue_takers(struct sq_buf *out, const struct sq_queue_state *q)
 	sq_buf_printf(out, ", nobody takes from it since %s", text);
 }
 
+/* Which setting it is that the queue is full by: the broker's, or its own. */
+static const char *
+queue_limit(const struct sq_broker *b, const struct sq_queue_state *q, bool by_count)
+{
+	if (by_count)
+		return q->max_msgs == b->cfg.queue_max_msgs
+		    ? "queue.max-messages"
+		    : "max-length, or max-messages of a named queue";
+	return q->max_bytes == b->cfg.queue_max_bytes ? "queue.max-bytes"
+						      : "max-bytes of the named queue";
+}
+
 uint8_t
-sq_refused_queue(
-    struct sq_refused *r, struct sq_broker *b, const struct sq_sink *sink, uint32_t size)
+sq_refused_queue(struct sq_refused *r, struct sq_broker *b, const struct sq_sink *sink,
+    uint32_t size, struct sq_look_pending list)
 {
 	const char *name = sq_source_name(sink->source);
 	struct sq_queue_state q;
-	uint64_t n, bytes;
+	uint64_t n, bytes, needs = size + list.bytes;
 
 	if (r->queue == sink) /* as of the entry before */
 		return SQ_MQTT_RC_QUOTA_EXCEEDED;
@@ -164,17 +176,17 @@ sq_refused_queue(
 	bytes = q.bytes + q.coming_bytes;
 	if (q.store_full) {
 		(void)sq_refused_store(r);
-	} else if (q.share < size) {
+	} else if (q.share < needs) {
 		(void)sq_refused_say(r, 0, SQ_REFUSAL_STORE_FULL,
 		    "there is no room in the broker's store (store.max-size): ");
 		sq_share_explain(sq_tenant_account(sq_source_tenant(sink->source)),
 		    SQ_SHARE_STORED_BYTES, &r->text);
-	} else if (q.memory < size) {
+	} else if (q.memory < needs) {
 		(void)sq_refused_say(r, 0, SQ_REFUSAL_MEMORY,
 		    "there is no room in the broker's memory (limits.memory): ");
 		sq_share_explain(
 		    sq_tenant_account(sq_source_tenant(sink->source)), SQ_SHARE_MEMORY, &r->text);
-	} else if (q.fair < size) {
+	} else if (q.fair < needs) {
 		(void)sq_refused_say(r, 0, SQ_REFUSAL_MEMORY,
 		    "queue %.*s has its part of the memory that is free: %llu messages of %llu "
 		    "bytes "
@@ -185,16 +197,18 @@ sq_refused_queue(
 		queue_takers(&r->text, &q);
 	} else {
 		/* Others may have taken from it meanwhile: then it is what is nearer. */
-		bool by_count = n >= q.max_msgs ||
-		    (double)n / (double)q.max_msgs > (double)bytes / (double)q.max_bytes;
+		bool by_count = n + list.n >= q.max_msgs ||
+		    (double)(n + list.n) / (double)q.max_msgs >
+			(double)(bytes + list.bytes) / (double)q.max_bytes;
 
 		(void)sq_refused_say(r, 0, SQ_REFUSAL_QUEUE_FULL,
-		    "queue %.*s is full: %llu messages of %llu bytes wait (%s: %llu)",
+		    "queue %.*s is full: %llu messages of %llu bytes wait",
 		    (int)sq_utf8_cut(name, strlen(name), NAME_SHOWN_MAX), name,
-		    (unsigned long long)n, (unsigned long long)bytes,
-		    !by_count                                 ? "queue.max-bytes"
-			: q.max_msgs == b->cfg.queue_max_msgs ? "queue.max-messages"
-							      : "max-length",
+		    (unsigned long long)n, (unsigned long long)bytes);
+		if (list.n > 0)
+			sq_buf_printf(
+			    &r->text, ", and %llu come with this one", (unsigned long long)list.n);
+		sq_buf_printf(&r->text, " (%s: %llu)", queue_limit(b, &q, by_count),
 		    (unsigned long long)(by_count ? q.max_msgs : q.max_bytes));
 		queue_takers(&r->text, &q);
 	}
@@ -298,8 +312,7 @@ sq_refused_unmatched(
 	(void)sq_refused_say(r, 0, SQ_REFUSAL_UNMATCHED, "nothing matches, and nothing was stored");
 	refused_see(r, of, "publish", sq_refusal_name(SQ_REFUSAL_UNMATCHED),
 	    SQ_MQTT_RC_NO_MATCHING_SUBSCRIBERS);
-	sq_notes_add(notes, index, r->refusal,
-	    (struct sq_bytes){sq_buf_data(&r->text), sq_buf_len(&r->text)});
+	sq_notes_add(notes, index, r->refusal, sq_buf_bytes(&r->text));
 	refused_count(r, of->broker);
 }
 

@@ -7,8 +7,9 @@
 #ifndef SQ_BROKER_PUBLISH_REFUSED_H
 #define SQ_BROKER_PUBLISH_REFUSED_H
 
-#include "broker/publish/options.h"
 #include "broker/auth/identity/identity.h"
+#include "broker/publish/look.h"
+#include "broker/publish/options.h"
 #include "broker/shard/shard.h"
 #include "proto/link/notes.h"
 
@@ -60,10 +61,10 @@ uint8_t sq_refused_store(struct sq_refused *);
  * it. */
 uint8_t sq_refused_share(struct sq_refused *, const struct sq_broker *, enum sq_limit,
     const struct sq_account *, enum sq_share_kind);
-/* The queue has no room for a message of 'size' bytes: it is full, its store is, or its tenant's
- * share of store or memory is used up. */
-uint8_t
-sq_refused_queue(struct sq_refused *, struct sq_broker *, const struct sq_sink *, uint32_t size);
+/* The queue has no room for a message of 'size' bytes behind those of its list: it is full, its store
+ * is, or its tenant's share of store or memory is used up. */
+uint8_t sq_refused_queue(struct sq_refused *, struct sq_broker *, const struct sq_sink *,
+    uint32_t size, struct sq_look_pending list);
 
 /* Counts, notes and logs that entry 'index' of a request, a 'what' ("publish"), was refused with
  * 'code'. */

@@ -13,8 +13,12 @@ void sq_route_lock(struct sq_publish *, struct sq_space *);
 void sq_route_unlock(struct sq_publish *);
 
 /* Puts the message into the queues that its topic selects, and retains it if it is to be.  Returns
- * its outcome; the space stays locked. */
+ * its outcome; the space stays locked.  With a look, as that says, and without other spaces: these
+ * are left to sq_route_readers(), where 'end.reads' is set. */
 uint8_t sq_route_message(struct sq_publish *);
+/* Puts a routed message into the queues of other spaces that may read it; leaves one of them locked,
+ * or the one that was. */
+void sq_route_readers(struct sq_publish *);
 
 /* Whether the store accepts nothing new. */
 bool sq_route_store_full(const struct sq_publish *);

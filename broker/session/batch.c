@@ -87,8 +87,7 @@ batch_publish(struct sq_slices *b)
 	    .more = {sq_batch_txn_split, sq_batch_txn_part, b->op},
 	    .msg = &b->msg,
 	    .origin = &b->origin,
-	    .copy_out = s->in.sparse,
-	    .passes = true,
+	    .copies = {.own = s->in.sparse, .pass = true},
 	    .pace.call = b->call};
 }
 

@@ -27,7 +27,8 @@ publish_post(const struct publisher *from, struct sq_msg *msgs, uint16_t n)
 	    .n = n,
 	    .space = from->space,
 	    .msgs = p->msgs,
-	    .wants = from->require_match ? p->wants : NULL};
+	    .wants = from->require_match ? p->wants : NULL,
+	    .atomic = from->atomic};
 	sq_broker_call(from->world->broker, &p->call);
 	return p;
 }

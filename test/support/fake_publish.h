@@ -17,6 +17,7 @@ struct publisher {
 	const struct sq_identity *who;
 	const char *space;
 	bool require_match; /* of its messages */
+	bool atomic;        /* all of a call's messages, or none */
 };
 
 /* Hands a call with these messages over; it may be unanswered. */

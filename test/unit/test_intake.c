@@ -7,6 +7,7 @@
 #include "../support/stored_engine.h"
 #include "broker/auth/acl/acl.h"
 #include "broker/engine/record.h"
+#include "broker/publish/id.h"
 #include "broker/shard/shard.h"
 
 static struct world w;
@@ -25,7 +26,7 @@ begin(void)
 	sub.link = 1;
 	peer_connect(&pub);
 	peer_connect(&sub);
-	http = (struct publisher){&w, sq_identity_nobody(), "s", false};
+	http = (struct publisher){.world = &w, .who = sq_identity_nobody(), .space = "s"};
 }
 
 static void
@@ -256,6 +257,42 @@ Test(intake, a_known_key_is_replayed_with_its_id)
 	cr_assert(same_id(&first, &again));
 }
 
+/* Who receives a message makes the id that its publisher was told. */
+Test(intake, an_id_is_made_of_the_message_again)
+{
+	const struct entry keyed = {
+	    .topic = "t", .payload = "1", .qos = 2, .props = PROPS("sqmqos-key", "a")};
+	const struct entry other = {
+	    .topic = "t", .payload = "1", .qos = 1, .props = PROPS("sqmqos-key", "a")};
+	struct sq_origin origin = {1, 2, 3, 0}, another = {1, 2, 4, 0};
+	unsigned char id[SQ_MESSAGE_ID], same[SQ_MESSAGE_ID];
+	struct sq_msg m = entry_message(&keyed), one = entry_message(&other);
+	const struct fake_delivery *d;
+	struct sq_published is;
+
+	cr_assert_eq(peer_subscribe(&sub, "t", 2), 2);
+	is = publisher_send(&http, &keyed);
+	sq_message_id("s", m.image, &origin, id);
+	cr_assert_arr_eq(id, is.id, sizeof id);
+	sq_message_id("s", m.image, &another, id);
+	cr_assert_arr_eq(id, is.id, sizeof id, "the key alone counts");
+	sq_message_id("s2", m.image, &origin, id);
+	cr_assert_neq(memcmp(id, is.id, sizeof id), 0, "a key is its tenant's");
+	sq_message_id("s", one.image, &origin, id);
+	sq_message_id("s", one.image, &origin, same);
+	cr_assert_arr_eq(id, same, sizeof id, "a wrong option is none");
+	sq_message_id("s", one.image, &another, same);
+	cr_assert_neq(memcmp(id, same, sizeof id), 0);
+	sq_msg_unref(&m);
+	sq_msg_unref(&one);
+	take("1");
+	is = send("t", "2", 2, NULL);
+	d = peer_expect(&sub, "2");
+	cr_assert(d->has_origin);
+	sq_message_id("s", d->msg.image, &d->origin, id);
+	cr_assert_arr_eq(id, is.id, sizeof id);
+}
+
 Test(intake, the_second_waits_for_the_commit_of_the_first)
 {
 	struct entry e = {
@@ -368,7 +405,7 @@ Test(intake, a_space_is_the_callers)
 {
 	static const char *const both[] = {"s", "z"};
 	struct entry e = {.topic = "t", .payload = "1", .qos = 1};
-	struct publisher one = {&w, NULL, NULL, false};
+	struct publisher one = {.world = &w};
 	struct fake_publish *p;
 
 	one.who = sq_identity_new(

@@ -18,8 +18,7 @@ asked(struct sq_publish_options *a, unsigned qos, const char *const *props)
 
 	for (; *props != NULL; props += 2)
 		cr_assert_eq(sq_mqtt_user_append(&raw, text(props[0]), text(props[1])), 0);
-	m = sq_msg_new(qos, false, text("t"),
-	    (struct sq_bytes){sq_buf_data(&raw), sq_buf_len(&raw)}, SQ_MSG_NO_EXPIRY, text("x"));
+	m = sq_msg_new(qos, false, text("t"), sq_buf_bytes(&raw), SQ_MSG_NO_EXPIRY, text("x"));
 	good = sq_publish_options_parse(m.image, a);
 	cr_assert_eq(good, a->wrong == SQ_PUBLISH_GOOD);
 	sq_publish_options_explain(a, &why);
@@ -69,6 +68,23 @@ Test(publish_options, each_slip_has_its_words)
 		      "sqmqos-receipt must be a topic") != NULL);
 }
 
+Test(publish_options, an_order_key_is_of_any_qos_and_bounded)
+{
+	char most[258];
+	struct sq_publish_options a;
+
+	memset(most, 'k', sizeof most);
+	most[257] = '\0';
+	for (unsigned qos = 0; qos < 3; qos++) {
+		cr_expect_str_eq(asked(&a, qos, PROPS("sqmqos-order-key", most + 1)), "");
+		cr_expect(!a.assured && a.unknown.len == 0);
+		cr_expect_str_eq(asked(&a, qos, PROPS("sqmqos-order-key", most)),
+		    "sqmqos-order-key must have 1 to 256 bytes");
+		cr_expect_str_eq(asked(&a, qos, PROPS("sqmqos-order-key", "")),
+		    "sqmqos-order-key must have 1 to 256 bytes");
+	}
+}
+
 Test(publish_options, an_unknown_name_comes_with_the_nearest_one)
 {
 	struct sq_publish_options a;
@@ -79,11 +95,11 @@ Test(publish_options, an_unknown_name_comes_with_the_nearest_one)
 	    "unknown user property sqmqos-keys, did you mean sqmqos-key?");
 	cr_expect_str_eq(asked(&a, 0, PROPS("sqmqos-ttl", "3")),
 	    "unknown user property sqmqos-ttl, known are sqmqos-qos, sqmqos-key, sqmqos-delay, "
-	    "sqmqos-receipt");
+	    "sqmqos-receipt, sqmqos-order-key");
 	cr_expect(strncmp(asked(&a, 0, PROPS("sqmqos-", "3")), "unknown", 7) == 0);
 	cr_expect_str_eq(asked(&a, 2, PROPS("sqmqos-key\n\xc3\xa9\x7f", "3")),
 	    "unknown user property sqmqos-key????, known are sqmqos-qos, sqmqos-key, "
-	    "sqmqos-delay, sqmqos-receipt");
+	    "sqmqos-delay, sqmqos-receipt, sqmqos-order-key");
 }
 
 Test(publish_options, a_long_name_is_cut)
@@ -101,10 +117,10 @@ Test(publish_options, the_brokers_own_names_ask_for_nothing)
 {
 	struct sq_publish_options a;
 
-	cr_expect_str_eq(
-	    asked(&a, 0,
-		PROPS("sqmqos-dead-reason", "r", "sqmqos-dead-time", "t", "sqmqos-dead-queue", "q",
-		    "sqmqos-target", "t", "sqmqos-outcome", "o", "sqmqos-time", "t")),
+	cr_expect_str_eq(asked(&a, 0,
+			     PROPS("sqmqos-dead-reason", "r", "sqmqos-dead-time", "t",
+				 "sqmqos-dead-queue", "q", "sqmqos-dead-detail", "d",
+				 "sqmqos-target", "t", "sqmqos-outcome", "o", "sqmqos-time", "t")),
 	    "");
 	cr_expect_not(a.assured);
 	cr_expect_eq(a.unknown.len, 0u);

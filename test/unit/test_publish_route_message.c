@@ -240,7 +240,7 @@ Test(publish_route_message, passes_by_the_queue_where_its_publisher_may)
 	cr_assert_eq(passed, 0);
 	cr_assert_eq(depth(0), 1);
 	prepare(1);
-	p.passes = true;
+	p.copies.pass = true;
 	cr_assert_eq(route(), SQ_MQTT_RC_SUCCESS);
 	cr_assert_eq(passed, 1);
 	cr_assert_eq(depth(0), 1);

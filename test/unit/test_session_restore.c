@@ -138,6 +138,33 @@ Test(session_restore, a_durable_session_is_there_again_with_all_it_has)
 	expect_empty_store();
 }
 
+/* For an older broker what begins with $queue/ was a plain filter: its sessions are there again, and
+ * may leave it. */
+Test(session_restore, what_was_no_name_of_a_queue_is_a_plain_filter_still)
+{
+	enum { FILTER_AT = 32, BIT = 'd' ^ '$' };
+	struct peer s = peer_new(&w, "s~w~c");
+
+	peer_connect(&s);
+	cr_assert_eq(peer_subscribe(&s, "dqueue/#", 1), 1);
+	cr_assert_eq(peer_subscribe(&s, "dqueue/+/x", 1), 1);
+	cr_assert_eq(peer_detach(&s, 3600, false), 204);
+	world_run();
+	wall_ms += fake_now();
+	world_stop(&w);
+	wall_ms -= 1000000;
+	stored_engine_clear(SQ_RECORD_SUBSCRIPTION, FILTER_AT, BIT);
+	begin();
+	cr_assert_eq(world_metric(SQ_M_SESSIONS), 2);
+	peer_connect(&s);
+	cr_assert(s.present);
+	cr_assert_eq(peer_subscribe(&s, "$queue/#", 1), 0x8f);
+	cr_assert_eq(peer_unsubscribe(&s, "$queue/#"), 0);
+	cr_assert_eq(peer_unsubscribe(&s, "$queue/+"), 0x11);
+	end(&s);
+	expect_empty_store();
+}
+
 Test(session_restore, a_put_is_answered_after_its_commit)
 {
 	struct peer s = peer_new(&w, "s~w~c");

@@ -1,8 +1,9 @@
-#include "broker/intake/outcome.h"
+#include "broker/publish/outcome.h"
 
 #include <assert.h>
 #include <string.h>
 
+#include "broker/publish/id.h"
 #include "broker/publish/received.h"
 #include "broker/shard/source.h"
 #include "proto/mqtt/reason.h"
@@ -14,9 +15,9 @@ outcome_list(struct sq_call *c)
 }
 
 void
-sq_outcome_begin(struct sq_call *c)
+sq_outcome_begin(struct sq_call *c, uint16_t n)
 {
-	size_t size = c->in.publish.n * sizeof(struct sq_published);
+	size_t size = n * sizeof(struct sq_published);
 
 	assert(sq_buf_len(&c->store) == 0);
 	memset(sq_buf_reserve(&c->store, size), 0, size);
@@ -46,13 +47,7 @@ outcome_how(const struct sq_publish *p, uint8_t code)
 	return code == SQ_MQTT_RC_SUCCESS ? SQ_PUBLISHED_STORED : SQ_PUBLISHED_NO_MATCH;
 }
 
-/* The hash of its key, or else its origin, of which the run is a random number of 64 bits. */
-static void
-outcome_id(const struct sq_publish *p, unsigned char id[16])
-{
-	sq_put64(id, p->end.keyed ? p->end.key.hi : p->origin->incarnation);
-	sq_put64(id + 8, p->end.keyed ? p->end.key.lo : p->origin->run + p->origin->number);
-}
+_Static_assert(sizeof(((struct sq_published *)0)->id) == SQ_MESSAGE_ID, "the same id");
 
 /* Keeps the name of the full queue, of as many as there may be texts. */
 static void
@@ -78,11 +73,25 @@ sq_outcome_set(
 	out->code = code;
 	out->how = (uint8_t)outcome_how(p, code);
 	out->matched = out->how == SQ_PUBLISHED_REFUSED ? 0 : (uint32_t)p->n;
-	outcome_id(p, out->id);
+	sq_message_id_of(p->end.keyed ? &p->end.key : NULL, p->origin, out->id);
 	if (sq_mqtt_reason_failed(code))
 		outcome_queue(l, &p->refused, i);
 	l->waits |= out->how == SQ_PUBLISHED_STORED || out->how == SQ_PUBLISHED_REPLAYED ||
 	    out->how == SQ_PUBLISHED_SCHEDULED;
+}
+
+void
+sq_outcome_refused(
+    struct sq_outcome_list *l, struct sq_call *c, uint16_t n, uint16_t culprit, bool too_large)
+{
+	for (uint16_t i = 0; i < n; i++) {
+		if (i != culprit)
+			outcome_list(c)[i] = (struct sq_published){
+			    .code = SQ_MQTT_RC_UNSPECIFIED, .how = SQ_PUBLISHED_NOT};
+	}
+	if (too_large)
+		outcome_list(c)[culprit].how = SQ_PUBLISHED_TOO_LARGE;
+	l->waits = false;
 }
 
 static void
@@ -109,7 +118,7 @@ outcome_queues(struct sq_published *v, const unsigned char *p, uint16_t n)
 	}
 }
 
-void
+const struct sq_published *
 sq_outcome_end(struct sq_outcome_list *l, struct sq_call *c)
 {
 	struct sq_bytes notes = sq_notes_view(&l->notes);
@@ -120,7 +129,7 @@ sq_outcome_end(struct sq_outcome_list *l, struct sq_call *c)
 	notes.p = sq_buf_data(&c->store) + list;
 	outcome_notes(outcome_list(c), notes);
 	outcome_queues(outcome_list(c), notes.p + notes.len, l->n_queues);
-	c->out.published = outcome_list(c);
+	return outcome_list(c);
 }
 
 void
