@@ -10,6 +10,7 @@
 #include "broker/publish/idempotency.h"
 #include "broker/publish/own.h"
 #include "broker/publish/receipts.h"
+#include "broker/publish/replies.h"
 #include "broker/route/grants.h"
 #include "broker/route/retained.h"
 #include "broker/shard/sys_counts.h"
@@ -215,6 +216,7 @@ sq_broker_new(const struct sq_broker_cfg *cfg, struct sq_engine *engine,
 	sq_watch_tell(b->watch, sq_sys_watch_user(b->sys));
 	b->dead = sq_dead_new(b);
 	b->taps = sq_taps_new();
+	b->replies = sq_replies_new(b, (unsigned)n_workers);
 	b->view = sq_tables_view(b, workers, n_workers);
 	return b;
 }
@@ -273,6 +275,12 @@ sq_broker_taps(const struct sq_broker *b)
 	return b->taps;
 }
 
+struct sq_replies *
+sq_broker_replies(const struct sq_broker *b)
+{
+	return b->replies;
+}
+
 struct sq_view *
 sq_broker_view(const struct sq_broker *b)
 {
@@ -285,6 +293,7 @@ shard_stop(struct sq_task *t)
 	struct sq_shard *sh = SQ_CONTAINER_OF(t, struct turn, stop)->shard;
 
 	sq_pace_tick(sh, UINT64_MAX);
+	sq_replies_drain(sh->broker->replies, sq_worker_index(sh->worker));
 	sq_sessions_stop(sh);
 	sq_endings_stop(sh);
 	sq_broker_object(sh->broker, -1);
@@ -335,6 +344,7 @@ sq_broker_free(struct sq_broker **bp)
 	b->engine->ops->close(b->engine);
 	sq_sys_free(&b->sys);
 	sq_taps_free(&b->taps);
+	sq_replies_free(&b->replies);
 	sq_sys_counts_free(&b->sys_counts); /* queues count there */
 	sq_shares_free(&b->shares);
 	sq_life_fini(b);
@@ -497,8 +507,11 @@ sq_broker_tick(struct sq_broker *b, struct sq_worker *w)
 	sq_endings_tick(sh);
 	if (sq_worker_index(w) == 0)
 		broker_tick_first(turn, now_ms);
-	if (atomic_load(&b->turns->draining))
+	sq_replies_tick(b->replies, sq_worker_index(w), now_ms);
+	if (atomic_load(&b->turns->draining)) {
+		sq_replies_drain(b->replies, sq_worker_index(w));
 		atomic_store(&turn->drained, sq_sessions_idle(sh));
+	}
 }
 
 void

@@ -25,6 +25,7 @@ struct sq_engine;
 struct sq_engine_cfg;
 struct sq_outlet;
 struct sq_refusal_seen;
+struct sq_replies;
 struct sq_taps;
 struct sq_view;
 struct sq_worker;
@@ -73,6 +74,9 @@ void sq_broker_refused(struct sq_broker *, const struct sq_refusal_seen *);
 
 /* Taps of what passes (broker/publish/tap.h); its own.  Thread: any. */
 struct sq_taps *sq_broker_taps(const struct sq_broker *);
+
+/* Who waits for replies (broker/publish/replies.h); its own.  Thread: any. */
+struct sq_replies *sq_broker_replies(const struct sq_broker *);
 
 /* Takes over the call; its 'done' hands it back, possibly before this returns.  Thread: any. */
 void sq_broker_call(struct sq_broker *, struct sq_call *);

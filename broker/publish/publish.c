@@ -7,6 +7,7 @@
 #include "broker/publish/options.h"
 #include "broker/publish/put.h"
 #include "broker/publish/receipts.h"
+#include "broker/publish/replies.h"
 #include "broker/publish/route_message.h"
 #include "broker/publish/tap.h"
 #include "proto/mqtt/reason.h"
@@ -241,6 +242,8 @@ publish_checked(struct sq_publish *p)
 
 	if (code != SQ_MQTT_RC_SUCCESS)
 		return code;
+	if (sq_topic_is_reply(sq_image_topic(p->msg->image)))
+		return sq_replies_publish(p->broker->replies, p);
 	return sq_image_props(p->msg->image).len > 0 ? publish_asked(p) : sq_route_message(p);
 }
 

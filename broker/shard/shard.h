@@ -74,6 +74,7 @@ struct sq_broker {
 	struct sq_dead *dead;
 	struct sq_sys *sys;
 	struct sq_taps *taps;
+	struct sq_replies *replies;
 	struct sq_turns *turns; /* broker.c */
 	struct sq_view *view;   /* tables.c */
 };
