@@ -28,6 +28,7 @@
 #include "broker/publish/tap.h"
 #include "broker/set_limits.h"
 #include "broker/tables.h"
+#include "broker/subscriber/subscriber.h"
 #include "broker/totals.h"
 #include "broker/engine/files.h"
 #include "broker/engine/now.h"
@@ -103,7 +104,9 @@ broker_load(struct sq_broker *b)
 		err = sq_dead_load(b->dead);
 	if (err == SQ_OK)
 		err = sq_endings_load(b);
-	return err == SQ_OK ? sq_restore(b, &sq_sessions_hooks) : err;
+	if (err == SQ_OK)
+		err = sq_restore(b, &sq_sessions_hooks);
+	return err == SQ_OK ? sq_subscribers_load(b->subscribers, now_ms) : err;
 }
 
 /* The reason of the failed load: the engine's text, or the fault in a record. */
@@ -217,6 +220,7 @@ sq_broker_new(const struct sq_broker_cfg *cfg, struct sq_engine *engine,
 	b->dead = sq_dead_new(b);
 	b->taps = sq_taps_new();
 	b->replies = sq_replies_new(b, (unsigned)n_workers);
+	b->subscribers = sq_subscribers_new(b);
 	b->view = sq_tables_view(b, workers, n_workers);
 	return b;
 }
@@ -275,6 +279,12 @@ sq_broker_taps(const struct sq_broker *b)
 	return b->taps;
 }
 
+struct sq_subscribers *
+sq_broker_subscribers(const struct sq_broker *b)
+{
+	return b->subscribers;
+}
+
 struct sq_replies *
 sq_broker_replies(const struct sq_broker *b)
 {
@@ -293,6 +303,7 @@ shard_stop(struct sq_task *t)
 	struct sq_shard *sh = SQ_CONTAINER_OF(t, struct turn, stop)->shard;
 
 	sq_pace_tick(sh, UINT64_MAX);
+	sq_subscribers_stop(sh);
 	sq_replies_drain(sh->broker->replies, sq_worker_index(sh->worker));
 	sq_sessions_stop(sh);
 	sq_endings_stop(sh);
@@ -319,6 +330,7 @@ sq_broker_free(struct sq_broker **bp)
 	*bp = NULL;
 	if (b == NULL)
 		return;
+	sq_subscribers_free(&b->subscribers);
 	sq_groups_clear(b);
 	sq_dead_free(&b->dead);
 	sq_groups_free(&b->groups);
@@ -356,6 +368,8 @@ call_shard(const struct sq_call *c)
 {
 	const struct sq_broker *b = c->broker;
 
+	if (c->kind == SQ_CALL_QUEUE)
+		return sq_subscribers_shard(b->subscribers, c);
 	return &b->shards[c->kind == SQ_CALL_PUBLISH ? c->in.publish.worker
 						     : c->key_hash % b->n_shards];
 }
@@ -367,6 +381,8 @@ call_run(struct sq_shard *sh, struct sq_call *c)
 
 	if (c->kind == SQ_CALL_PUBLISH)
 		sq_intake_call(sh, c, draining);
+	else if (c->kind == SQ_CALL_QUEUE)
+		sq_subscriber_call(sh, c, draining);
 	else
 		sq_sessions_call(sh, c, draining);
 }
@@ -503,12 +519,14 @@ sq_broker_tick(struct sq_broker *b, struct sq_worker *w)
 	uint64_t now_ms = sq_worker_now_ms(w);
 
 	sq_sessions_tick(sh, now_ms);
+	sq_subscribers_tick(sh, now_ms);
 	sq_pace_tick(sh, now_ms);
 	sq_endings_tick(sh);
 	if (sq_worker_index(w) == 0)
 		broker_tick_first(turn, now_ms);
 	sq_replies_tick(b->replies, sq_worker_index(w), now_ms);
 	if (atomic_load(&b->turns->draining)) {
+		sq_subscribers_drain(sh);
 		sq_replies_drain(b->replies, sq_worker_index(w));
 		atomic_store(&turn->drained, sq_sessions_idle(sh));
 	}

@@ -27,6 +27,7 @@ struct sq_outlet;
 struct sq_refusal_seen;
 struct sq_replies;
 struct sq_taps;
+struct sq_subscribers;
 struct sq_view;
 struct sq_worker;
 
@@ -56,6 +57,8 @@ bool sq_broker_healthy(struct sq_broker *, struct sq_buf *why);
 /* Appends metrics of the fullest queues, by name, and of the tenants' shares.  Thread: any. */
 void sq_broker_write_queues(struct sq_broker *, struct sq_buf *out);
 
+/* The named queues, for who declares some by files.  Thread: any. */
+struct sq_subscribers *sq_broker_subscribers(const struct sq_broker *);
 /* Puts rules in force, also for existing sessions; takes over the reference.  Thread: any. */
 void sq_broker_set_acl(struct sq_broker *, struct sq_acl *);
 

@@ -6,6 +6,7 @@
 #include "broker/recent/gone.h"
 #include "broker/session/view.h"
 #include "broker/shard/view.h"
+#include "broker/subscriber/binding_view.h"
 
 static bool
 tables_refusals(void *owner, unsigned worker, struct sq_view_slice *v)
@@ -29,6 +30,7 @@ sq_tables_view(struct sq_broker *b, struct sq_worker *const *workers, size_t n_w
 	    {&sq_queue_view, sq_delayed_queues_view, b, false},
 	    {&sq_queue_view, sq_session_queues_view, b, true},
 	    {&sq_subscription_view, sq_subscriptions_view, b, true},
+	    {&sq_binding_view, sq_bindings_view, b, false},
 	    {&sq_message_view, sq_group_messages_view, b, false},
 	    {&sq_message_view, sq_session_messages_view, b, true},
 	    {&sq_delivery_view, sq_deliveries_view, b, true},

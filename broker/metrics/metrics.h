@@ -92,6 +92,15 @@
 	X(PURGED, "sqmqos_messages_purged_total", NULL, SQ_COUNTER, \
 	    "Messages that an operator has purged.") \
 	X(RECEIPTS, "sqmqos_receipts_total", NULL, SQ_COUNTER, "Receipts published.") \
+	X(PULL_LEASES, "sqmqos_pull_leases", NULL, SQ_GAUGE, \
+	    "Messages of named queues that pullers, or pushes, have.") \
+	X(PULL_EXPIRED, "sqmqos_pull_expired_total", NULL, SQ_COUNTER, \
+	    "Leases that ended with nothing said of their messages.") \
+	X(DISPATCH_LANES, "sqmqos_dispatch_lanes", NULL, SQ_GAUGE, \
+	    "Lanes of ordered queues with messages that pullers have or wait for.") \
+	X(DISPATCH_STUCK, "sqmqos_dispatch_stuck_lanes", NULL, SQ_GAUGE, \
+	    "Lanes whose first message waits to be tried again, or blocks, while others stand " \
+	    "behind it.") \
 	X(STORE_COMMITS, "sqmqos_store_commits_total", NULL, SQ_COUNTER, \
 	    "Records committed to the journal.") \
 	X(STORE_CHECKPOINTS, "sqmqos_store_checkpoints_total", NULL, SQ_COUNTER, \

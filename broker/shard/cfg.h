@@ -43,6 +43,8 @@ struct sq_broker_cfg {
 	uint64_t dead_max_bytes;
 	uint64_t key_window_ms;          /* of idempotency keys */
 	_Atomic uint64_t max_keys;       /* the same */
+	uint32_t pull_max_leases;        /* of a queue at a time; 0: the default */
+	uint64_t pull_settle_window_ms;  /* see broker/subscriber/pulls.h; 0: the default */
 	uint64_t sys_interval_ms;        /* of $SYS/broker; 0: off */
 	_Atomic bool unknown_properties; /* accept a message with an unknown sqmqos- property */
 	struct sq_limits limits;         /* zeroed: sq_limits_unsaid */

@@ -75,8 +75,9 @@ struct sq_broker {
 	struct sq_sys *sys;
 	struct sq_taps *taps;
 	struct sq_replies *replies;
-	struct sq_turns *turns; /* broker.c */
-	struct sq_view *view;   /* tables.c */
+	struct sq_subscribers *subscribers; /* subscriber/ */
+	struct sq_turns *turns;             /* broker.c */
+	struct sq_view *view;               /* tables.c */
 };
 
 /* Starts numbers above those of each earlier opening of the store; 'engine' is open. */
