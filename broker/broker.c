@@ -26,9 +26,11 @@
 #include "broker/shard/pace.h"
 #include "broker/publish/sys.h"
 #include "broker/publish/tap.h"
+#include "broker/push/push.h"
 #include "broker/set_limits.h"
 #include "broker/tables.h"
 #include "broker/subscriber/subscriber.h"
+#include "broker/subscriber/user.h"
 #include "broker/totals.h"
 #include "broker/engine/files.h"
 #include "broker/engine/now.h"
@@ -184,6 +186,16 @@ sq_broker_open_engine(
 	return cfg->engine->open(&engine, err);
 }
 
+static void
+broker_push(struct sq_broker *b)
+{
+	if (b->cfg.push == NULL)
+		return;
+	b->pushes = sq_pushes_new(b, b->cfg.push);
+	sq_subscribers_set_user(b->subscribers, sq_pushes_user(b->pushes));
+	sq_pushes_loaded(b->pushes);
+}
+
 struct sq_broker *
 sq_broker_new(const struct sq_broker_cfg *cfg, struct sq_engine *engine,
     struct sq_worker *const *workers, size_t n_workers, const struct sq_metrics *metrics)
@@ -234,6 +246,7 @@ sq_broker_load(struct sq_broker *b, struct sq_buf *err)
 		broker_say_load(b, load, err);
 		return load;
 	}
+	broker_push(b);
 	b->engine->ops->start.ready(b->engine);
 	sq_endings_start(b);
 	return SQ_OK;
@@ -250,6 +263,8 @@ sq_broker_write_queues(struct sq_broker *b, struct sq_buf *out)
 {
 	sq_watch_write(b->watch, out);
 	sq_shares_write(b->shares, out);
+	if (b->pushes != NULL)
+		sq_pushes_write_metrics(b->pushes, out);
 }
 
 void
@@ -289,6 +304,12 @@ struct sq_replies *
 sq_broker_replies(const struct sq_broker *b)
 {
 	return b->replies;
+}
+
+struct sq_pushes *
+sq_broker_pushes(const struct sq_broker *b)
+{
+	return b->pushes;
 }
 
 struct sq_view *
@@ -331,6 +352,7 @@ sq_broker_free(struct sq_broker **bp)
 	if (b == NULL)
 		return;
 	sq_subscribers_free(&b->subscribers);
+	sq_pushes_free(&b->pushes);
 	sq_groups_clear(b);
 	sq_dead_free(&b->dead);
 	sq_groups_free(&b->groups);
@@ -520,6 +542,8 @@ sq_broker_tick(struct sq_broker *b, struct sq_worker *w)
 
 	sq_sessions_tick(sh, now_ms);
 	sq_subscribers_tick(sh, now_ms);
+	if (b->pushes != NULL)
+		sq_pushes_tick(b->pushes, sq_worker_index(w), now_ms);
 	sq_pace_tick(sh, now_ms);
 	sq_endings_tick(sh);
 	if (sq_worker_index(w) == 0)

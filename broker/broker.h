@@ -24,6 +24,7 @@ struct sq_call;
 struct sq_engine;
 struct sq_engine_cfg;
 struct sq_outlet;
+struct sq_pushes;
 struct sq_refusal_seen;
 struct sq_replies;
 struct sq_taps;
@@ -59,6 +60,8 @@ void sq_broker_write_queues(struct sq_broker *, struct sq_buf *out);
 
 /* The named queues, for who declares some by files.  Thread: any. */
 struct sq_subscribers *sq_broker_subscribers(const struct sq_broker *);
+/* NULL: nothing is pushed. */
+struct sq_pushes *sq_broker_pushes(const struct sq_broker *);
 /* Puts rules in force, also for existing sessions; takes over the reference.  Thread: any. */
 void sq_broker_set_acl(struct sq_broker *, struct sq_acl *);
 

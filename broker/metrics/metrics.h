@@ -185,7 +185,9 @@ enum sq_broker_metric { SQ_BROKER_METRICS(SQ_BROKER_METRIC_ENUM) SQ_M_COUNT };
 	    "Time of a message of QoS 1 or 2 from its put into a queue to the receiver's " \
 	    "acknowledgement.") \
 	X(HTTP, "sqmqos_http_seconds", 1000000, 6, \
-	    "Time of a request of the HTTP API, from the whole of it to its answer.")
+	    "Time of a request of the HTTP API, from the whole of it to its answer.") \
+	X(PUSH, "sqmqos_push_seconds", 1000000, 6, \
+	    "Time of a request of a push, from its start to its answer, or to its failure.")
 
 #define SQ_BROKER_HISTOGRAM_ENUM(sym, name, per_second, shift, help) SQ_H_##sym,
 enum sq_broker_histogram { SQ_BROKER_HISTOGRAMS(SQ_BROKER_HISTOGRAM_ENUM) SQ_H_COUNT };

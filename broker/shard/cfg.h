@@ -12,6 +12,7 @@
 
 struct sq_acl;
 struct sq_engine_ops;
+struct sq_push_cfg;
 struct sq_tenant_grant;
 struct sq_tenant_share;
 
@@ -64,7 +65,8 @@ struct sq_broker_cfg {
 	size_t n_shares;
 	const struct sq_tenant_grant *grants; /* outlive the broker */
 	size_t n_grants;
-	struct sq_acl *acl; /* a reference, taken over; NULL: no rules */
+	struct sq_acl *acl;             /* a reference, taken over; NULL: no rules */
+	const struct sq_push_cfg *push; /* outlives the broker; NULL: nothing is pushed */
 };
 
 #endif

@@ -76,6 +76,7 @@ struct sq_broker {
 	struct sq_taps *taps;
 	struct sq_replies *replies;
 	struct sq_subscribers *subscribers; /* subscriber/ */
+	struct sq_pushes *pushes;           /* push/; NULL: there is none */
 	struct sq_turns *turns;             /* broker.c */
 	struct sq_view *view;               /* tables.c */
 };
