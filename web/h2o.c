@@ -18,8 +18,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "core/mem.h"
+
 _Static_assert(H2O_LIBRARY_VERSION_MAJOR == 0 && H2O_LIBRARY_VERSION_MINOR == 13,
     "look again at what this version of h2o keeps");
+
+enum { H2O_CHUNK_SIZE = 4096 };
 
 /* h2o's chunk of a pool begins with the pointer to the next. */
 struct h2o_chunk {
@@ -136,14 +140,6 @@ h2o_buffer_held(const h2o_buffer_t *b)
 	return b != NULL && b->bytes != NULL ? b->capacity : 0;
 }
 
-/* Makes '*first' that stream, if it is the first one. */
-static void
-h2o_first(uint32_t *first, const h2o_http2_stream_t *stream)
-{
-	if (*first == 0 || stream->stream_id < *first)
-		*first = stream->stream_id;
-}
-
 /* Bytes of a request's fields, which h2o keeps in the request's pool. */
 static size_t
 h2o_head_held(const h2o_req_t *req)
@@ -155,16 +151,28 @@ h2o_head_held(const h2o_req_t *req)
 	return size;
 }
 
+/* Bytes of a stream with a complete answer: the pool of its request has the answer's body in one piece,
+ * until all of it is sent, and small things in chunks of a page. */
+static size_t
+h2o_answer_held(const h2o_http2_stream_t *stream)
+{
+	const struct h2o_chunk *chunk = (const void *)stream->req.pool.chunks;
+	size_t size = sizeof *stream + stream->req.bytes_sent;
+
+	for (; chunk != NULL; chunk = chunk->next)
+		size += H2O_CHUNK_SIZE;
+	for (size_t i = 0; i < stream->_data.size; i++)
+		size += stream->_data.entries[i].len;
+	return size;
+}
+
 static void
 h2o_stream_held(const h2o_http2_stream_t *stream, struct sq_h2o_held *held)
 {
 	held->bytes += sizeof *stream + h2o_buffer_held(stream->_req_body) +
 	    stream->req.headers.capacity * sizeof(h2o_header_t);
 	if (stream->state == H2O_HTTP2_STREAM_STATE_SEND_BODY_IS_FINAL)
-		h2o_first(&held->going, stream);
-	if (stream->state == H2O_HTTP2_STREAM_STATE_RECV_HEADERS ||
-	    stream->state == H2O_HTTP2_STREAM_STATE_RECV_BODY)
-		h2o_first(&held->coming, stream);
+		held->answers += h2o_answer_held(stream);
 	if (stream->state > H2O_HTTP2_STREAM_STATE_SEND_HEADERS)
 		return;
 	held->open += stream->state != H2O_HTTP2_STREAM_STATE_IDLE; /* a PRIORITY may make one */
@@ -186,6 +194,41 @@ sq_h2o_held(h2o_socket_t *sock)
 	return held;
 }
 
+size_t
+sq_h2o_moving(h2o_socket_t *sock, struct sq_h2o_moving *out, size_t max)
+{
+	const h2o_http2_conn_t *conn = sock->data;
+	size_t n = 0;
+
+	for (khiter_t i = 0; i != kh_end(conn->streams) && n < max; i++) {
+		const h2o_http2_stream_t *s;
+		bool going;
+
+		if (!kh_exist(conn->streams, i))
+			continue;
+		s = kh_val(conn->streams, i);
+		going = s->state == H2O_HTTP2_STREAM_STATE_SEND_BODY_IS_FINAL;
+		if (going || s->state == H2O_HTTP2_STREAM_STATE_RECV_HEADERS ||
+		    s->state == H2O_HTTP2_STREAM_STATE_RECV_BODY)
+			out[n++] = (struct sq_h2o_moving){s->stream_id, going};
+	}
+	return n;
+}
+
+uint32_t
+sq_h2o_stream(const h2o_req_t *req)
+{
+	return SQ_CONTAINER_OF(req, h2o_http2_stream_t, req)->stream_id;
+}
+
+static size_t
+h2o_body_size(const h2o_http2_stream_t *stream)
+{
+	if (stream->_expected_content_length != SIZE_MAX)
+		return stream->_expected_content_length;
+	return stream->_req_body != NULL ? stream->_req_body->size : 0;
+}
+
 /* Puts it among the 'n' that there are, the first ones first. */
 static size_t
 h2o_open_put(struct sq_h2o_open *out, size_t n, size_t max, const h2o_http2_stream_t *stream)
@@ -198,8 +241,8 @@ h2o_open_put(struct sq_h2o_open *out, size_t n, size_t max, const h2o_http2_stre
 		return n;
 	n = n < max ? n + 1 : max;
 	memmove(out + at + 1, out + at, (n - at - 1) * sizeof *out);
-	out[at] = (struct sq_h2o_open){
-	    stream->stream_id, &stream->req, stream->state == H2O_HTTP2_STREAM_STATE_RECV_BODY};
+	out[at] = (struct sq_h2o_open){stream->stream_id, &stream->req,
+	    stream->state == H2O_HTTP2_STREAM_STATE_RECV_BODY, h2o_body_size(stream)};
 	return n;
 }
 
@@ -220,6 +263,78 @@ sq_h2o_open(h2o_socket_t *sock, uint32_t after, struct sq_h2o_open *out, size_t 
 			n = h2o_open_put(out, n, max, s);
 	}
 	return n;
+}
+
+bool
+sq_h2o_coming(h2o_socket_t *sock, uint32_t after, size_t size, struct sq_h2o_open *out)
+{
+	const h2o_http2_conn_t *conn = sock->data;
+	size_t n = 0;
+
+	if (conn->state >= H2O_HTTP2_CONN_STATE_IS_CLOSING)
+		return false;
+	for (khiter_t i = 0; i != kh_end(conn->streams); i++) {
+		const h2o_http2_stream_t *s;
+
+		if (!kh_exist(conn->streams, i))
+			continue;
+		s = kh_val(conn->streams, i);
+		if (s->stream_id > after && s->state == H2O_HTTP2_STREAM_STATE_RECV_BODY &&
+		    h2o_body_size(s) > size)
+			n = h2o_open_put(out, n, 1, s);
+	}
+	return n > 0;
+}
+
+/* NULL: there is none. */
+static h2o_http2_stream_t *
+h2o_stream(const h2o_http2_conn_t *conn, uint32_t id)
+{
+	for (khiter_t i = 0; i != kh_end(conn->streams); i++)
+		if (kh_exist(conn->streams, i) && kh_val(conn->streams, i)->stream_id == id)
+			return kh_val(conn->streams, i);
+	return NULL;
+}
+
+/* As h2o does with a request that has come whole. */
+bool
+sq_h2o_cut(h2o_socket_t *sock, uint32_t id)
+{
+	h2o_http2_conn_t *conn = sock->data;
+	h2o_http2_stream_t *stream = h2o_stream(conn, id);
+	ssize_t size = 0;
+
+	assert(stream->state == H2O_HTTP2_STREAM_STATE_RECV_BODY);
+	if (stream->_req_body != NULL)
+		h2o_buffer_dispose(&stream->_req_body);
+	stream->_req_body = NULL;
+	stream->req.entity = h2o_iovec_init(NULL, 0);
+	if (conn->pull_stream_ids.max_processed < id)
+		conn->pull_stream_ids.max_processed = id;
+	h2o_http2_stream_set_state(conn, stream, H2O_HTTP2_STREAM_STATE_REQ_PENDING);
+	h2o_http2_stream_set_state(conn, stream, H2O_HTTP2_STREAM_STATE_SEND_HEADERS);
+	h2o_process_request(&stream->req);
+	for (size_t i = 0; i < stream->_data.size; i++)
+		size += (ssize_t)stream->_data.entries[i].len;
+	return h2o_http2_window_get_window(&conn->_write.window) > size &&
+	    h2o_http2_window_get_window(&stream->output_window) > size;
+}
+
+bool
+sq_h2o_cut_ends(h2o_socket_t *sock, uint32_t id)
+{
+	h2o_http2_conn_t *conn = sock->data;
+	const h2o_http2_stream_t *stream = h2o_stream(conn, id);
+
+	if (conn->state >= H2O_HTTP2_CONN_STATE_IS_CLOSING)
+		return true;
+	if (stream != NULL && stream->state != H2O_HTTP2_STREAM_STATE_END_STREAM &&
+	    (stream->state != H2O_HTTP2_STREAM_STATE_SEND_BODY_IS_FINAL || stream->_data.size > 0 ||
+		conn->_write.buf->size > 0))
+		return false; /* not all of it is with the socket */
+	h2o_http2__encode_rst_stream_frame(&conn->_write.buf, id, 0); /* NO_ERROR */
+	h2o_http2_conn_request_write(conn);
+	return true;
 }
 
 uint64_t

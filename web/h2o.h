@@ -27,13 +27,12 @@ bool sq_h2o_one_host(const h2o_req_t *);
 
 /* Memory of the requests of an HTTP/2 connection. */
 struct sq_h2o_held {
-	unsigned open; /* requests without an answer */
-	size_t body;   /* bytes of their bodies so far */
-	size_t heads;  /* and of their fields */
-	size_t bytes;  /* allocated for requests, bodies, and answers that are not yet taken */
-	/* The first stream whose request has not come whole, and the first one whose complete
-	 * answer has not been taken; 0: there is none. */
-	uint32_t coming, going;
+	unsigned open;  /* requests without an answer */
+	size_t body;    /* bytes of their bodies so far */
+	size_t heads;   /* and of their fields */
+	size_t answers; /* of complete answers that are not yet taken, about */
+	size_t
+	    bytes; /* allocated for requests and bodies, also of those whose answers are not taken */
 };
 
 /* Whether h2o has closed the socket, which exists only until TLS's close_notify is written; its
@@ -41,15 +40,37 @@ struct sq_h2o_held {
 bool sq_h2o_closing(const h2o_socket_t *sock);
 struct sq_h2o_held sq_h2o_held(h2o_socket_t *sock);
 
+/* A stream of an HTTP/2 connection whose request has not come whole, or whose complete answer has not
+ * been taken. */
+struct sq_h2o_moving {
+	uint32_t stream;
+	bool going; /* its answer */
+};
+
+/* Sets up to 'max' of them, in no order; returns how many. */
+size_t sq_h2o_moving(h2o_socket_t *sock, struct sq_h2o_moving *out, size_t max);
+
+/* The stream of a request that came over HTTP/2. */
+uint32_t sq_h2o_stream(const h2o_req_t *);
 /* A request of an HTTP/2 connection that has no answer, and whose head has come. */
 struct sq_h2o_open {
 	uint32_t stream;
 	const h2o_req_t *req;
 	bool coming; /* its body has not come whole */
+	size_t body; /* its bytes, as the head says; where it says nothing, those that have come */
 };
 
 /* Sets up to 'max' of those whose stream is above 'after', the first ones first; returns how many. */
 size_t sq_h2o_open(h2o_socket_t *sock, uint32_t after, struct sq_h2o_open *out, size_t max);
+/* The first one whose stream is above 'after', which still comes, and whose body has more than 'size'
+ * bytes; false: there is none. */
+bool sq_h2o_coming(h2o_socket_t *sock, uint32_t after, size_t size, struct sq_h2o_open *out);
+/* Hands a request that still comes to its handler as if it were whole, without a body; it is answered at
+ * once.  h2o ends the stream at what comes of it from now on, so nothing is read until
+ * sq_h2o_cut_ends(), if the answer needs no word of the peer's: then true. */
+bool sq_h2o_cut(h2o_socket_t *sock, uint32_t stream);
+/* Whether the answer of such a stream is on its way; then the peer is told to send no more of it. */
+bool sq_h2o_cut_ends(h2o_socket_t *sock, uint32_t stream);
 /* The number of streams that h2o has ended by an error so far, of all connections of 'ctx'. */
 uint64_t sq_h2o_stream_errors(const h2o_context_t *ctx);
 /* Sends GOAWAY with ENHANCE_YOUR_CALM and 'text', a literal, and ends the connection when GOAWAY is

@@ -13,6 +13,14 @@
 /* X(symbol, name, labels, type, help) */
 #define SQ_BROKER_METRICS(X) \
 	X(LINKS, "sqmqos_links", NULL, SQ_GAUGE, "Open links from sidecars.") \
+	X(REDIRECTS, "sqmqos_redirects_total", "owner=\"known\"", SQ_COUNTER, \
+	    "Requests that were told which other broker owns the state.") \
+	X(REDIRECTS_AWAY, "sqmqos_redirects_total", "owner=\"unknown\"", SQ_COUNTER, \
+	    "Requests that were told which other broker owns the state.") \
+	X(LINKS_TO_COME, "sqmqos_links_to_come", NULL, SQ_GAUGE, \
+	    "Connections of sidecars that wait for this broker to own the state.") \
+	X(PASSED, "sqmqos_http_passed_connections", NULL, SQ_GAUGE, \
+	    "Connections of http.listen that are passed on to the broker that owns the state.") \
 	X(CERTIFICATE_ENDS, "sqmqos_certificate_seconds", "certificate=\"link\"", SQ_GAUGE, \
 	    "Seconds until the certificate that sidecars are shown ends; 0: in the clear.") \
 	X(CLIENT_CRL_ENDS, "sqmqos_certificate_seconds", "certificate=\"client-crl\"", SQ_GAUGE, \

@@ -18,7 +18,8 @@
 	E(X, IDLE, "idle", \
 	    "a good token, but neither a link nor a request for link.idle-timeout, or " \
 	    "http.idle-timeout") \
-	E(X, BODIES, "bodies", "bodies that never end, while memory is short (limits.memory)") \
+	E(X, BODIES, "bodies", \
+	    "bodies that never end, or answers not taken, while memory is short (limits.memory)") \
 	E(X, SLOW, "slow", \
 	    "a request that does not come whole (http.read-timeout), or an answer that is not " \
 	    "taken " \

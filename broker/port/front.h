@@ -5,7 +5,7 @@
  * the settings of its kind, which binds its addresses; main has one table of fronts and calls them
  * all in the same order:
  *
- *   open, serve, (move)*, drain, stop, free
+ *   open, (stand_by), serve, (move)*, drain, stop, free
  *
  * Between stop and free the broker stops and the crew's threads end.  A front works in slots on the
  * crew's workers (web/slot.h), which also tick it.  Its struct begins with struct sq_front. */
@@ -22,6 +22,9 @@ struct sq_front;
 struct sq_front_ops {
 	/* The name in log and configuration. */
 	const char *name;
+	/* Accepts peers from now on without a broker, as another one owns the state (port/place.h): each
+	 * request is answered with where to go, until serve().  Waits for a turn of each worker. */
+	void (*stand_by)(struct sq_front *);
 	/* Accepts peers from now on, for 'broker', which outlives the front's stop.  Once.  Calls
 	 * may reach the broker before this returns.  Waits for a turn of each worker. */
 	void (*serve)(struct sq_front *, struct sq_broker *broker);
@@ -56,6 +59,12 @@ static inline void
 sq_front_serve(struct sq_front *f, struct sq_broker *broker)
 {
 	f->ops->serve(f, broker);
+}
+
+static inline void
+sq_front_stand_by(struct sq_front *f)
+{
+	f->ops->stand_by(f);
 }
 
 static inline unsigned

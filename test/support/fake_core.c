@@ -117,12 +117,24 @@ fake_put(struct sq_call *c, struct sq_msg m, unsigned n)
 	}
 }
 
+/* What a call brings: its body, or the payload of the one message that is published. */
+static struct sq_bytes
+fake_body(const struct sq_call *c)
+{
+	if (c->kind == SQ_CALL_PUBLISH)
+		return sq_image_payload(c->in.publish.msgs->image);
+	return (struct sq_bytes){c->body->bytes, c->body->size};
+}
+
 /* With its own body, of which outcomes have the size and, as codes, what they have room for. */
 static void
 fake_answer(struct sq_call *c)
 {
-	size_t size = c->body->size;
+	static const struct sq_published stored = {.how = SQ_PUBLISHED_STORED, .matched = 1};
+	size_t size = fake_body(c).len;
 
+	if (c->kind == SQ_CALL_PUBLISH)
+		c->out.published = &stored;
 	if (c->kind == SQ_CALL_MESSAGES)
 		c->out.outcomes = (struct sq_outcomes){.first = size,
 		    .n = size < UINT16_MAX ? (uint16_t)size : UINT16_MAX,
@@ -194,6 +206,7 @@ void
 sq_broker_call(struct sq_broker *b, struct sq_call *c)
 {
 	char text[256], *save, *word;
+	struct sq_bytes body;
 
 	atomic_fetch_add(&b->calls, 1);
 	if (c->kind == SQ_CALL_ATTACH) {
@@ -201,7 +214,8 @@ sq_broker_call(struct sq_broker *b, struct sq_call *c)
 		sq_call_answer(c, SQ_VERDICT_OK, NULL);
 		return;
 	}
-	snprintf(text, sizeof text, "%.*s", (int)c->body->size, (const char *)c->body->bytes);
+	body = fake_body(c);
+	snprintf(text, sizeof text, "%.*s", (int)body.len, (const char *)body.p);
 	for (word = strtok_r(text, " ", &save); word != NULL; word = strtok_r(NULL, " ", &save)) {
 		bool counted = strcmp(word, "deliver") == 0 || strcmp(word, "single") == 0 ||
 		    strcmp(word, "big") == 0;
@@ -266,4 +280,20 @@ sq_broker_refused(struct sq_broker *b, const struct sq_refusal_seen *seen)
 {
 	(void)b;
 	(void)seen;
+}
+
+/* There are no rules. */
+struct sq_acl *
+sq_broker_acl(struct sq_broker *b)
+{
+	(void)b;
+	return NULL;
+}
+
+/* Nobody asks for replies. */
+struct sq_replies *
+sq_broker_replies(const struct sq_broker *b)
+{
+	(void)b;
+	return NULL;
 }

@@ -1,7 +1,7 @@
 /* A broker proper for tests of the front: it answers as the body of a request
  * says, and counts what it is told.
  *
- * The body is words, each a command, carried out in order:
+ * The body, or the payload of a publish, is words, each a command, carried out in order:
  *   hold        keep the call until fake_release() answers it 200 from the test
  *   other       answer from the other worker
  *   deliver N   put the shared message N times to the link, targets joined
@@ -10,7 +10,8 @@
  *   detached    put a detached frame
  *   run, gap, busy, stale, fail, malformed: that answer
  *   empty       204
- * Otherwise 200 with the body as it came; an attach is answered "attached". */
+ * Otherwise 200 with the body as it came; an attach is answered "attached", and a publish that one
+ * queue has the message. */
 #ifndef SQ_TEST_FAKE_CORE_H
 #define SQ_TEST_FAKE_CORE_H
 

@@ -26,6 +26,8 @@ struct h2_client {
 	struct sq_buf out;
 	char *token;
 	const char *version; /* NULL: not said */
+	bool lengths;        /* of bodies are said */
+	const char *trailer; /* the name of one; NULL: there is none */
 	unsigned closes;
 	bool lost, goaway;
 };
@@ -47,6 +49,11 @@ h2_on_header(nghttp2_session *session, const nghttp2_frame *frame, const uint8_t
 	    {"allow", r->allow, sizeof r->allow},
 	    {"www-authenticate", r->authenticate, sizeof r->authenticate},
 	    {"content-type", r->type, sizeof r->type},
+	    {"sqmqos-owner", r->owner, sizeof r->owner},
+	    {"sqmqos-standby", r->standby, sizeof r->standby},
+	    {"sqmqos-epoch", r->owner_epoch, sizeof r->owner_epoch},
+	    {"sqmqos-store", r->store, sizeof r->store},
+	    {"location", r->location, sizeof r->location},
 	};
 
 	(void)flags;
@@ -98,6 +105,13 @@ h2_on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *user)
 	return 0;
 }
 
+static nghttp2_nv
+h2_nv(const char *name, const char *value)
+{
+	return (nghttp2_nv){(uint8_t *)(uintptr_t)name, (uint8_t *)(uintptr_t)value, strlen(name),
+	    strlen(value), NGHTTP2_NV_FLAG_NONE};
+}
+
 static ssize_t
 h2_upload(nghttp2_session *session, int32_t id, uint8_t *to, size_t cap, uint32_t *flags,
     nghttp2_data_source *source, void *user)
@@ -105,14 +119,19 @@ h2_upload(nghttp2_session *session, int32_t id, uint8_t *to, size_t cap, uint32_
 	struct h2_response *r = source->ptr;
 	size_t n = r->upload_left < cap ? r->upload_left : cap;
 
-	(void)session;
-	(void)id;
-	(void)user;
+	const struct h2_client *c = user;
+
 	memcpy(to, r->upload, n);
 	r->upload = (const char *)r->upload + n;
 	r->upload_left -= n;
 	if (r->upload_left == 0)
 		*flags |= NGHTTP2_DATA_FLAG_EOF;
+	if (r->upload_left == 0 && c->trailer != NULL) {
+		nghttp2_nv nv = h2_nv(c->trailer, c->token != NULL ? c->token : "");
+
+		*flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
+		nghttp2_submit_trailer(session, id, &nv, 1);
+	}
 	return (ssize_t)n;
 }
 
@@ -205,11 +224,16 @@ h2_version(struct h2_client *c, const char *version)
 	c->version = version;
 }
 
-static nghttp2_nv
-h2_nv(const char *name, const char *value)
+void
+h2_trailer(struct h2_client *c, const char *name)
 {
-	return (nghttp2_nv){(uint8_t *)(uintptr_t)name, (uint8_t *)(uintptr_t)value, strlen(name),
-	    strlen(value), NGHTTP2_NV_FLAG_NONE};
+	c->trailer = name;
+}
+
+void
+h2_lengths(struct h2_client *c)
+{
+	c->lengths = true;
 }
 
 struct h2_response *
@@ -217,7 +241,8 @@ h2_start(struct h2_client *c, const char *method, const char *path, const void *
 {
 	struct h2_response *r = sq_xcalloc(1, sizeof *r);
 	nghttp2_data_provider upload = {.source = {.ptr = r}, .read_callback = h2_upload};
-	nghttp2_nv nv[6] = {h2_nv(":method", method),
+	char length[24];
+	nghttp2_nv nv[7] = {h2_nv(":method", method),
 	    h2_nv(":scheme", c->ssl != NULL ? "https" : "http"), h2_nv(":authority", "localhost"),
 	    h2_nv(":path", path)};
 	size_t n = 4;
@@ -226,6 +251,10 @@ h2_start(struct h2_client *c, const char *method, const char *path, const void *
 		nv[n++] = h2_nv("authorization", c->token);
 	if (c->version != NULL)
 		nv[n++] = h2_nv("sqmqos-link", c->version);
+	if (c->lengths && body != NULL) {
+		snprintf(length, sizeof length, "%zu", len);
+		nv[n++] = h2_nv("content-length", length);
+	}
 	r->upload = body;
 	r->upload_left = len;
 	r->stream = nghttp2_submit_request(

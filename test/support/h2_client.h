@@ -19,7 +19,7 @@ struct h2_response {
 	uint32_t error;  /* HTTP/2 error code of the close */
 	struct sq_buf body;
 	char conflict[32], last[32], retry_after[32], reason[32], allow[32], authenticate[32],
-	    type[64];
+	    type[64], owner[64], standby[64], owner_epoch[32], store[32], location[128];
 	unsigned order;     /* counts closes on the connection, from 1 */
 	const void *upload; /* what is still to be sent */
 	size_t upload_left;
@@ -37,6 +37,10 @@ void h2_token(struct h2_client *, const char *token);
 /* Says with every request from now on which version of the link is spoken (a literal);
  * NULL: says nothing. */
 void h2_version(struct h2_client *, const char *version);
+/* Says the length of each body from now on. */
+void h2_lengths(struct h2_client *);
+/* Sends a trailer of that name, a literal, with the token behind each body from now on; NULL: none. */
+void h2_trailer(struct h2_client *, const char *name);
 /* Starts a request; 'body' (may be NULL) stays with the caller until the end. */
 struct h2_response *
 h2_start(struct h2_client *, const char *method, const char *path, const void *body, size_t len);

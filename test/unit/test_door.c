@@ -14,6 +14,7 @@
 #include "../support/h2_client.h"
 #include "../support/token_line.h"
 #include "broker/front/door/pending.h"
+#include "broker/front/door/toll.h"
 #include "broker/metrics/metrics.h"
 #include "core/clock.h"
 #include "core/mem.h"
@@ -265,6 +266,59 @@ Test(door, a_first_body_may_be_large_over_http_1)
 	cr_assert_eq(h1_post("/v1/sessions/x", "", MEDIUM), 0, "the bound of links is another");
 }
 
+/* One that says that it is too large is answered at its head; then its connection ends. */
+Test(door, a_body_that_is_too_large_over_http_1)
+{
+	static const char *const from[] = {GOOD, WRONG, ""};
+	static const struct {
+		const char *path;
+		size_t len;
+	} to[] = {{COUNT, BODY_MAX + 1}, {COUNT, SIZE_MAX}, {"/v1/sessions/x", LARGE}};
+	struct fake_front_cfg cfg = door_cfg();
+	char answer[500];
+
+	start(&cfg);
+	for (unsigned i = 0; i < SQ_ARRAY_LEN(from) * SQ_ARRAY_LEN(to); i++) {
+		int fd = h1();
+
+		h1_head(fd, to[i / 3].path, from[i % 3], to[i / 3].len);
+		cr_assert_eq(send(fd, body, 1000, MSG_NOSIGNAL), 1000);
+		cr_assert_eq(h1_status(fd), 413);
+		cr_assert_eq(recv(fd, answer, sizeof answer, 0), 0);
+		close(fd);
+	}
+	cr_assert_eq(h1_post(COUNT, GOOD, LARGE), 200);
+}
+
+/* Heads without an end, of which h2o has seen the begin, and one that is whole. */
+Test(door, headers_that_are_too_large_over_http_1)
+{
+	struct fake_front_cfg cfg = door_cfg();
+	char line[5000], answer[500], first[100];
+	size_t n;
+	int fd;
+
+	start(&cfg);
+	memset(line, 'y', sizeof line);
+	memcpy(line, "a:", 2);
+	memcpy(line + sizeof line - 2, "\r\n", 2);
+	for (unsigned ends = 0; ends < 2; ends++) {
+		fd = h1();
+		n = (size_t)snprintf(first, sizeof first, "POST %s HTTP/1.1\r\n%s", COUNT, GOOD);
+		cr_assert_eq(send(fd, first, n, MSG_NOSIGNAL), n);
+		for (unsigned i = 0; i < 12; i++) {
+			cr_assert_eq(send(fd, line, sizeof line, MSG_NOSIGNAL), sizeof line);
+			usleep(ends ? 0 : 5000); /* a read each */
+		}
+		if (ends)
+			(void)send(fd, "\r\n", 2, MSG_NOSIGNAL);
+		cr_assert_eq(h1_status(fd), 431);
+		cr_assert_eq(recv(fd, answer, sizeof answer, 0), 0);
+		close(fd);
+	}
+	cr_assert_eq(h1_post(COUNT, GOOD, 10), 200);
+}
+
 /* Whether the request has that answer; 0: its connection is lost.  What has come in one piece may
  * have been judged before. */
 static bool
@@ -291,6 +345,46 @@ Test(door, a_first_body_may_be_large_over_http_2)
 	cr_assert(h2_answers(NULL, "/v1/sessions/x", LARGE, 0), "one read may bring a smaller one");
 }
 
+/* h2o takes them for headers. */
+Test(door, trailers_of_http_2_are_refused)
+{
+	struct fake_front_cfg cfg = door_cfg();
+
+	start(&cfg);
+	client = h2("sesame");
+	for (unsigned i = 0; i < 2 * SQ_TOLL_TRAILED; i++) { /* each is forgotten again */
+		h2_trailer(client, "x-late");
+		cr_assert_eq(h2_ask(client, "POST", COUNT, body, i % 2 ? MEDIUM : 10)->status, 400);
+		h2_trailer(client, NULL);
+		cr_assert_eq(h2_ask(client, "POST", COUNT, body, 10)->status, 200);
+	}
+}
+
+Test(door, trailers_of_http_1_are_dropped)
+{
+	static const char head[] = "POST " COUNT
+				   " HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n";
+	static const char tail[] = "\r\n3\r\nabc\r\n0\r\nx-late: 1\r\n" GOOD "\r\n";
+	static const struct {
+		const char *more;
+		int status;
+	} is[] = {{GOOD, 200}, {"", 401}};
+	struct fake_front_cfg cfg = door_cfg();
+
+	start(&cfg);
+	for (unsigned i = 0; i < SQ_ARRAY_LEN(is); i++) {
+		struct sq_buf text = {0};
+		int fd = h1();
+
+		sq_buf_printf(&text, "%s%s%s", head, is[i].more, tail);
+		cr_assert_eq(send(fd, sq_buf_data(&text), sq_buf_len(&text), MSG_NOSIGNAL),
+		    (ssize_t)sq_buf_len(&text));
+		cr_assert_eq(h1_status(fd), is[i].status);
+		sq_buf_fini(&text);
+		close(fd);
+	}
+}
+
 Test(door, nobody_is_a_stranger_where_nobody_is_asked)
 {
 	struct fake_front_cfg cfg = door_cfg();
@@ -300,17 +394,34 @@ Test(door, nobody_is_a_stranger_where_nobody_is_asked)
 	cr_assert(h2_answers(NULL, COUNT, LARGE, 200));
 }
 
-/* Waits until so many connections were ended for being slow. */
+static int64_t
+ended(enum sq_end why)
+{
+	return sq_metric_get(&sq_broker_metrics, SQ_M_ENDED(why));
+}
+
+/* Waits until so many connections were ended for that. */
 static bool
-await_slow(int64_t n)
+await_ended(enum sq_end why, int64_t n)
 {
 	const struct timespec nap = {0, 10000000};
 	uint64_t until = sq_clock_ms() + 20000;
 
-	while (
-	    sq_metric_get(&sq_broker_metrics, SQ_M_ENDED(SQ_END_SLOW)) < n && sq_clock_ms() < until)
+	while (ended(why) < n && sq_clock_ms() < until)
 		nanosleep(&nap, NULL);
-	return sq_metric_get(&sq_broker_metrics, SQ_M_ENDED(SQ_END_SLOW)) == n;
+	return ended(why) == n;
+}
+
+static int64_t
+slow(void)
+{
+	return ended(SQ_END_SLOW);
+}
+
+static bool
+await_slow(int64_t n)
+{
+	return await_ended(SQ_END_SLOW, n);
 }
 
 Test(door, a_body_that_trickles_ends_in_time)
@@ -352,6 +463,29 @@ Test(door, an_answer_that_is_not_taken_ends_in_time)
 	(void)h2_start(client, "POST", MUCH, NULL, 0);
 	h2_write(client);
 	cr_assert(await_slow(2));
+}
+
+/* The first of them goes, and then the next: the last one has its own time all the same. */
+Test(door, each_body_of_a_connection_has_its_own_time)
+{
+	enum { STREAMS = 20 };
+	struct fake_front_cfg cfg = door_cfg();
+	struct h2_response *r[STREAMS];
+	unsigned i;
+
+	cfg.door.read_ms = SHORT_MS;
+	start(&cfg);
+	client = h2("sesame");
+	for (i = 0; i < STREAMS; i++)
+		r[i] = h2_start(client, "POST", COUNT, body, LARGE);
+	h2_write(client); /* what the first one may send without a word of the peer's */
+	for (i = 0; i < STREAMS - 1 && slow() == 0; i++) {
+		usleep(500000); /* less than one has */
+		h2_reset(client, r[i]);
+		h2_write(client);
+	}
+	cr_assert_lt(i, STREAMS - 1);
+	cr_assert(await_slow(1));
 }
 
 Test(door, a_request_that_waits_for_the_broker_is_not_slow)
@@ -440,6 +574,37 @@ Test(door, an_identity_has_only_so_many_over_all_its_connections)
 	cr_assert_eq(h2_ask(client, "POST", COUNT, NULL, 0)->status, 200);
 }
 
+Test(door, an_identity_has_only_so_many_connections)
+{
+	struct fake_front_cfg cfg = door_cfg();
+	struct h2_client *third;
+	char answer[500];
+	int fd;
+
+	say.max_identity_conns = 2;
+	start(&cfg);
+	client = h2("sesame");
+	second = h2("sesame");
+	cr_assert_eq(h2_ask(client, "POST", COUNT, NULL, 0)->status, 200);
+	cr_assert_eq(h2_ask(second, "POST", COUNT, NULL, 0)->status, 200);
+	cr_assert_eq(h2_ask(second, "POST", COUNT, NULL, 0)->status, 200);
+	third = h2("sesame");
+	cr_assert_eq(h2_ask(third, "POST", COUNT, NULL, 0)->status, 429);
+	cr_assert(h2_lost(third));
+	h2_close(&third);
+	fd = h1();
+	h1_head(fd, COUNT, GOOD, 0);
+	cr_assert_eq(h1_status(fd), 429);
+	cr_assert_eq(recv(fd, answer, sizeof answer, 0), 0, "with its answer");
+	close(fd);
+	h2_token(second, "poppy"); /* it is another's from now on */
+	cr_assert_eq(h2_ask(second, "POST", COUNT, NULL, 0)->status, 200);
+	third = h2("sesame");
+	cr_assert_eq(h2_ask(third, "POST", COUNT, NULL, 0)->status, 200);
+	h2_close(&third);
+	cr_assert_eq(h2_ask(client, "POST", COUNT, NULL, 0)->status, 200);
+}
+
 /* While memory is short nobody's body grows, whatever the connection speaks; the test says how it
  * is. */
 static int
@@ -448,7 +613,7 @@ start_without_memory(struct fake_front_cfg *cfg)
 	int fd;
 
 	start(cfg);
-	sq_memory_limit_set(1 << 20);
+	sq_memory_limit_set(1);
 	atomic_store(&sq_memory_level_now, SQ_MEMORY_REFUSED);
 	fd = h1();
 	h1_head(fd, COUNT, GOOD, MEDIUM);
@@ -462,8 +627,24 @@ Test(door, a_body_without_end_ends_while_memory_is_short)
 	int fd = start_without_memory(&cfg);
 
 	cr_assert_eq(h1_status(fd), 0);
-	cr_assert_eq(sq_metric_get(&sq_broker_metrics, SQ_M_ENDED(SQ_END_BODIES)), 1);
+	cr_assert_eq(ended(SQ_END_BODIES), 1);
 	close(fd);
+}
+
+Test(door, answers_that_nobody_takes_end_while_memory_is_short)
+{
+	struct fake_front_cfg cfg = door_cfg();
+
+	start(&cfg);
+	client = h2("sesame");
+	second = h2("sesame");
+	cr_assert_eq(h2_ask(second, "POST", COUNT, NULL, 0)->status, 200);
+	(void)h2_start(client, "POST", MUCH, NULL, 0);
+	h2_write(client); /* and reads nothing */
+	sq_memory_limit_set(1 << 20);
+	atomic_store(&sq_memory_level_now, SQ_MEMORY_REFUSED);
+	cr_assert(await_ended(SQ_END_BODIES, 1));
+	cr_assert_eq(h2_ask(second, "POST", COUNT, NULL, 0)->status, 200);
 }
 
 Test(door, a_body_goes_on_when_memory_is_free_again)

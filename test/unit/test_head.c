@@ -1,6 +1,7 @@
 /* broker/front/door/head.h: heads of HTTP/1.1 whose length is in doubt. */
 #include <criterion/criterion.h>
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -92,4 +93,58 @@ Test(head, its_target_and_fields_are_found)
 		free(part);
 	}
 	cr_assert_eq(sq_head_target("GET HTTP/1.1\r\n\r\n", 16).len, 0);
+}
+
+Test(head, a_field_can_be_hidden)
+{
+	char head[] = "POST /content-length:1 HTTP/1.1\r\nhost: x\r\nContent-Length: 5\r\n\r\n";
+	size_t used = 0;
+
+	cr_assert_eq(sq_head_scan(head, sizeof head - 1, &used), SQ_HEAD_GOOD);
+	sq_head_hide(head, used, "content-length");
+	cr_assert_str_eq(
+	    head, "POST /content-length:1 HTTP/1.1\r\nhost: x\r\nxontent-Length: 5\r\n\r\n");
+	sq_head_hide(head, used, "content-length");
+	cr_assert_eq(sq_head_field(head, used, "content-length").len, 0);
+}
+
+/* 'n' fields behind the first line. */
+static size_t
+many(char *out, size_t size, unsigned n)
+{
+	size_t len = (size_t)snprintf(out, size, "GET /a HTTP/1.1\r\n");
+
+	for (unsigned i = 0; i < n; i++)
+		len += (size_t)snprintf(out + len, size - len, "a:%u\r\n", i);
+	return len + (size_t)snprintf(out + len, size - len, "\r\n");
+}
+
+Test(head, it_has_a_number_of_fields)
+{
+	char head[2000];
+	size_t used = 0, len = many(head, sizeof head, SQ_HEAD_FIELDS_MAX);
+
+	cr_assert_eq(sq_head_scan(head, len, &used), SQ_HEAD_GOOD);
+	len = many(head, sizeof head, SQ_HEAD_FIELDS_MAX + 1);
+	cr_assert_eq(sq_head_scan(head, len, &used), SQ_HEAD_MANY);
+	cr_assert_eq(used, len);
+}
+
+Test(head, its_fields_can_be_blanked)
+{
+	static const char first[] = "GET /a HTTP/1.1\r\n";
+	char head[2000], text[] = "GET HTTP\r\n\r\n\r\n\r\n";
+	size_t len = many(head, sizeof head, 100), used = 0;
+
+	for (size_t n = sizeof first - 1 + 6; n <= len; n++) {
+		(void)many(head, sizeof head, 100);
+		cr_assert(sq_head_blank(head, n));
+		cr_assert_eq(memcmp(head, first, sizeof first - 1), 0);
+		cr_assert_eq(sq_head_scan(head, n, &used), SQ_HEAD_GOOD);
+		cr_assert_eq(used, n);
+	}
+	(void)many(head, sizeof head, 100);
+	cr_assert_not(sq_head_blank(head, sizeof first - 1 + 5), "no room");
+	cr_assert_not(sq_head_blank(head, 10), "no first line");
+	cr_assert_not(sq_head_blank(text, sizeof text - 1), "no request's");
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "broker/front/door/toll.h"
+#include "core/bytes.h"
 
 static struct sq_toll toll;
 static unsigned char bytes[200000];
@@ -54,6 +55,34 @@ Test(toll, frames_that_carry_no_work_cost)
 	cr_assert_eq(spent(), 11 + SQ_TOLL_UNKNOWN);
 }
 
+/* A HEADERS frame on a stream, without a block. */
+static void
+head_on(uint32_t stream)
+{
+	add(1, 5, 1);
+	sq_put32(bytes + len - 1 - 4, stream);
+}
+
+Test(toll, a_second_head_of_a_stream_is_its_trailers)
+{
+	head_on(1);
+	head_on(3);
+	head_on(1);
+	cr_assert_gt(spent(), 0);
+	cr_assert(!sq_toll_trailed(&toll, 3));
+	cr_assert(sq_toll_trailed(&toll, 1));
+	cr_assert(!sq_toll_trailed(&toll, 1), "it is forgotten");
+	len = 0;
+	head_on(5);
+	for (unsigned i = 0; i < SQ_TOLL_TRAILED; i++)
+		head_on(5);
+	(void)spent();
+	cr_assert(sq_toll_good(&toll, 1000));
+	head_on(5);
+	(void)spent();
+	cr_assert(!sq_toll_good(&toll, 1000), "more than can be known");
+}
+
 Test(toll, a_cut_anywhere_changes_nothing)
 {
 	int64_t whole;
@@ -83,23 +112,33 @@ Test(toll, a_cut_anywhere_changes_nothing)
 	}
 }
 
+/* The begin of a head with one field, whose value goes on for 16 MiB. */
+static void
+add_large(size_t body)
+{
+	static const unsigned char field[] = {0, 1, 'x', 0x7f, 0xff, 0xff, 0xff, 0x07};
+
+	add(1, 0, body);
+	memcpy(bytes + len - body, field, sizeof field);
+}
+
 Test(toll, heads_have_a_size)
 {
-	add(1, 0, 8000);
-	add(9, 0, 8000);
+	add_large(24000);
+	add(9, 0, 24000);
 	spent();
 	cr_assert_not(sq_toll_head_too_large(&toll));
 	add(1, 4, 1000); /* another */
 	add(9, 4, 0);
 	spent();
 	cr_assert_not(sq_toll_head_too_large(&toll));
-	cr_assert_eq(toll.heads, 17000);
+	cr_assert_eq(toll.heads, 49000);
 	sq_toll_take(&toll, bytes, 100); /* nothing whole */
 	cr_assert_eq(toll.heads, 0);
 	len = 0;
-	add(1, 0, 8000);
-	add(9, 0, 8000);
-	add(9, 4, 1000);
+	add_large(24000);
+	add(9, 0, 24000);
+	add(9, 4, 2000);
 	spent();
 	cr_assert(sq_toll_head_too_large(&toll));
 }

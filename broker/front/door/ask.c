@@ -23,7 +23,7 @@
 enum {
 	ASK_PER_CONN = 256, /* requests of a connection that are with somebody */
 	ASK_LOOK_MS = 250,  /* between two looks at files and holds */
-	ASK_CLOSE_MS = 500, /* from the end of a hold whose proof is gone to its connection's */
+	ASK_CLOSE_MS = 500, /* for a peer to go, whose proof is gone, or who has no place */
 };
 
 struct ask {
@@ -50,6 +50,7 @@ static void
 ask_refuse(
     struct sq_conn *c, h2o_req_t *req, struct sq_service *service, const struct sq_auth_request *r)
 {
+	struct sq_broker *broker = c->part->door->broker;
 	unsigned status = sq_auth_reason_status(r->reason);
 	size_t known = sq_buf_len(&r->known);
 	char peer[SQ_CONN_ADDRESS_MAX];
@@ -59,12 +60,13 @@ ask_refuse(
 	    sq_auth_reason_name(r->reason), sq_auth_reason_text(r->reason), known > 0 ? " (" : "",
 	    (int)known, known > 0 ? (const char *)sq_buf_data(&r->known) : "",
 	    known > 0 ? ")" : "");
-	sq_broker_refused(c->part->door->broker,
-	    &(struct sq_refusal_seen){.who = sq_bytes_of(peer),
-		.kind = service->ops->name,
-		.reason = sq_auth_reason_name(r->reason),
-		.text = sq_bytes_of(sq_auth_reason_text(r->reason)),
-		.code = status});
+	if (broker != NULL)
+		sq_broker_refused(broker,
+		    &(struct sq_refusal_seen){.who = sq_bytes_of(peer),
+			.kind = service->ops->name,
+			.reason = sq_auth_reason_name(r->reason),
+			.text = sq_bytes_of(sq_auth_reason_text(r->reason)),
+			.code = status});
 	sq_door_count(c->part, SQ_M_AUTH_REFUSED(r->reason), 1);
 	sq_door_count(c->part, SQ_M_BAD_REQUESTS, 1);
 	if (status == 401)
@@ -92,16 +94,44 @@ ask_good(struct ask *a)
 	return a->auth.reason == SQ_AUTH_NONE;
 }
 
+/* Whether the connection is one of that identity's, or has room among them. */
+static bool
+ask_counts(struct sq_conn *c, const struct sq_service *service, const struct sq_identity *who)
+{
+	struct sq_ledger *places = c->part->door->places;
+
+	if (service->max_identity_conns == 0 || c->sock == NULL || c->hold != NULL ||
+	    who->id == SQ_IDENTITY_NOBODY || (c->place != NULL && sq_ledger_is(c->place, who->id)))
+		return true;
+	sq_ledger_leave(places, &c->place);
+	c->place = sq_ledger_enter(places, who->id, service->max_identity_conns);
+	return c->place != NULL;
+}
+
 /* Continues with the connection, whose request is asked for again when it has come whole. */
 static void
 ask_answered_early(struct ask *a)
 {
 	struct sq_conn *c = a->pending.conn;
 
-	if (ask_good(a))
+	if (ask_good(a) && ask_counts(c, a->service, a->auth.identity))
 		sq_conn_known(c);
 	else
 		sq_toll_spend(&c->input.toll, SQ_TOLL_REFUSED);
+}
+
+/* Whether the connection counts as one of that identity's; else the service refuses the request, and it
+ * ends. */
+static bool
+ask_place(
+    struct sq_conn *c, h2o_req_t *req, struct sq_service *service, const struct sq_identity *who)
+{
+	if (ask_counts(c, service, who))
+		return true;
+	req->http1_is_persistent = 0;
+	c->close_at_ms = sq_worker_now_ms(c->part->worker) + ASK_CLOSE_MS;
+	ask_turn_away(req, service, SQ_TURNED_IDENTITY_CONNS);
+	return false;
 }
 
 /* Whether there is room for one more request of that identity; else the service refuses it. */
@@ -109,10 +139,10 @@ static bool
 ask_admit(const struct sq_conn *c, h2o_req_t *req, struct sq_service *service,
     const struct sq_identity *who)
 {
-	struct sq_ledger *ledger = c->part->door->ledger;
+	struct sq_ledger *requests = c->part->door->requests;
 
 	if (service->max_identity_running == 0 ||
-	    sq_ledger_running(ledger, who->id) < service->max_identity_running)
+	    sq_ledger_count(requests, who->id) < service->max_identity_running)
 		return true;
 	ask_turn_away(req, service, SQ_TURNED_IDENTITY_BUSY);
 	return false;
@@ -122,7 +152,7 @@ static void
 ask_hand_over(struct sq_conn *c, h2o_req_t *req, struct sq_service *service,
     const struct sq_identity *who, const struct sq_proof *proof)
 {
-	if (ask_admit(c, req, service, who))
+	if (ask_place(c, req, service, who) && ask_admit(c, req, service, who))
 		service->ops->request(service, c, req, who, proof);
 }
 
@@ -272,7 +302,7 @@ sq_ask_early(struct sq_conn *c, struct sq_service *service, struct sq_bytes head
 		return;
 	}
 	if (ask_basic(header, &basic))
-		header = (struct sq_bytes){sq_buf_data(&basic), sq_buf_len(&basic)};
+		header = sq_buf_bytes(&basic);
 	proof.epoch = sq_auth_epoch(auth);
 	a = ask_new(c, service, header, &proof);
 	a->early = true;
@@ -315,7 +345,7 @@ sq_ask_start(struct sq_conn *c, h2o_req_t *req, struct sq_service *service)
 		return;
 	}
 	if (service->plain && ask_basic(header, &basic))
-		header = (struct sq_bytes){sq_buf_data(&basic), sq_buf_len(&basic)};
+		header = sq_buf_bytes(&basic);
 	if (header.len > 0)
 		sq_digest(&header, 1, proof.token);
 	if (hold != NULL && (header.len == 0 || ask_is_holds(hold, &proof)))

@@ -39,25 +39,27 @@ sq_bodies_wait_ms(size_t bytes, size_t together)
 	return bytes >= together / BODIES_MUCH_PARTS ? BODIES_MUCH_MS : BODIES_LITTLE_MS;
 }
 
+/* Of all doors: memory is one, too. */
+static atomic_size_t bodies_all;
+
 static size_t
-bodies_together(struct sq_conn *c)
+bodies_together(void)
 {
-	return atomic_load_explicit(&c->part->door->bodies, memory_order_relaxed);
+	return atomic_load_explicit(&bodies_all, memory_order_relaxed);
 }
 
 /* How many bytes it may have now. */
 static size_t
 bodies_most(struct sq_conn *c)
 {
-	return sq_bodies_most(sq_memory_level(), bodies_together(c), sq_memory_limit(),
+	return sq_bodies_most(sq_memory_level(), bodies_together(), sq_memory_limit(),
 	    c->part->door->conf.max_request_entity_size);
 }
 
 static void
 bodies_count(struct sq_conn *c, size_t bytes)
 {
-	atomic_fetch_add_explicit(
-	    &c->part->door->bodies, bytes - c->bodies.bytes, memory_order_relaxed);
+	atomic_fetch_add_explicit(&bodies_all, bytes - c->bodies.bytes, memory_order_relaxed);
 	c->bodies.bytes = bytes;
 }
 
@@ -76,11 +78,17 @@ static void
 bodies_go_on(struct sq_conn *c)
 {
 	c->bodies.over_ms = 0;
-	sq_watch_again(c);
+	if (!c->input.held_up)
+		sq_watch_again(c);
 }
 
-/* Over HTTP/1.1 a request stays in the input until it is answered. */
-static size_t
+/* What a connection has: of requests, and of answers that it has not taken. */
+struct bodies_held {
+	size_t requests, answers;
+};
+
+/* Over HTTP/1.1 a request stays in the input until it is answered, and there is one answer. */
+static struct bodies_held
 bodies_held(struct sq_conn *c)
 {
 	size_t size = c->sock->input->size;
@@ -88,9 +96,9 @@ bodies_held(struct sq_conn *c)
 
 	if (c->input.protocol == SQ_INPUT_HTTP2) {
 		held = sq_h2o_held(c->sock);
-		return held.body + held.heads;
+		return (struct bodies_held){held.body + held.heads, held.answers};
 	}
-	return size > SQ_TOLL_HEAD_MAX ? size - SQ_TOLL_HEAD_MAX : 0;
+	return (struct bodies_held){size > SQ_TOLL_HEAD_FREE ? size - SQ_TOLL_HEAD_FREE : 0, 0};
 }
 
 /* Answers that the broker owes are not the connection's fault. */
@@ -103,8 +111,18 @@ bodies_wait(struct sq_conn *c, uint64_t now_ms)
 		bodies_stop(c, now_ms);
 	else if (c->running > 0)
 		b->over_ms = now_ms;
-	else if (now_ms - b->over_ms >= sq_bodies_wait_ms(b->bytes, bodies_together(c)))
+	else if (now_ms - b->over_ms >= sq_bodies_wait_ms(b->bytes, bodies_together()))
 		sq_conn_end(c, SQ_END_BODIES);
+}
+
+/* Whether its peer has left an answer lying for too long, as the connection is above the bound with it.
+ * It is read meanwhile: it may be about to say that there is room for the answer. */
+static bool
+bodies_left(struct sq_conn *c, size_t most, uint64_t now_ms)
+{
+	return c->bodies.bytes > most && c->guest.standing == SQ_STANDING_KNOWN &&
+	    c->times.going != 0 &&
+	    now_ms - c->times.going_ms >= sq_bodies_wait_ms(c->bodies.bytes, bodies_together());
 }
 
 void
@@ -112,6 +130,8 @@ sq_bodies_look(struct sq_conn *c)
 {
 	struct sq_bodies *b = &c->bodies;
 	bool free = sq_memory_level() == SQ_MEMORY_FREE;
+	struct bodies_held held = {0};
+	size_t most;
 	uint64_t now_ms;
 
 	if ((free && b->bytes == 0 && b->over_ms == 0) || c->sock == NULL ||
@@ -119,8 +139,13 @@ sq_bodies_look(struct sq_conn *c)
 	    c->kill_at_ms != 0 || sq_h2o_closing(c->sock))
 		return;
 	now_ms = sq_worker_now_ms(c->part->worker);
-	bodies_count(c, free ? 0 : bodies_held(c));
-	if (b->bytes > bodies_most(c))
+	if (!free)
+		held = bodies_held(c);
+	bodies_count(c, held.requests + held.answers);
+	most = bodies_most(c);
+	if (bodies_left(c, most, now_ms))
+		sq_conn_end(c, SQ_END_BODIES);
+	else if (held.requests > most)
 		bodies_wait(c, now_ms);
 	else if (b->over_ms != 0)
 		bodies_go_on(c);

@@ -1,10 +1,11 @@
-/* Bodies of requests of good connections, while memory is short (core/memory.h).
+/* Bodies of requests of good connections, of all doors, while memory is short (core/memory.h).
  *
  * A body is in memory from its first byte to the request's answer, and a connection may have a
- * hundred of them at a time; over HTTP/2 the heads count, too.  While memory is short, a connection above its bound is not read until
- * answers have gone out.  A connection that stays above it without an answer being due, because its
- * bodies never end, is ended with ENHANCE_YOUR_CALM: after 5 s with a quarter of all bytes, else
- * after 30 s.  The bounds:
+ * hundred of them at a time; over HTTP/2 the heads count, too, and complete answers that the peer
+ * does not take.  While memory is short, a connection whose requests are above its bound is not read
+ * until answers have gone out.  A connection that stays above it without an answer being due, because
+ * its bodies never end, is ended with ENHANCE_YOUR_CALM: after 5 s with a quarter of all bytes, else
+ * after 30 s; and so is one that is above it with an answer that lies for so long.  The bounds:
  *
  *   memory     all have little     all together have an eighth of limits.memory
  *   FREE       any                 any

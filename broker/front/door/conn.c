@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "broker/front/door/pass.h"
 #include "broker/front/door/watch.h"
 #include "core/clock.h"
 #include "web/h2o.h"
@@ -50,8 +51,10 @@ sq_conn_address(const struct sq_conn *c, char out[SQ_CONN_ADDRESS_MAX])
 void
 sq_conn_release(struct sq_conn *c)
 {
-	if (c->sock == NULL && c->running == 0 && !c->input.turning)
-		free(c);
+	if (c->sock != NULL || c->running > 0 || c->input.turning)
+		return;
+	sq_ages_fini(&c->times.streams);
+	free(c);
 }
 
 void
@@ -69,9 +72,14 @@ sq_conn_kill(struct sq_conn *c)
 {
 	if (c->sock == NULL)
 		return;
+	if (c->pass != NULL) {
+		sq_pass_end(c->pass);
+		return;
+	}
 	shutdown(h2o_socket_get_fd(c->sock), SHUT_RDWR);
-	if (c->bodies.over_ms != 0) { /* h2o finds the end where it reads */
+	if (c->bodies.over_ms != 0 || c->input.held_up) { /* h2o finds the end where it reads */
 		c->bodies.over_ms = 0;
+		c->input.held_up = false;
 		sq_watch_again(c);
 	}
 }
@@ -160,14 +168,25 @@ conn_expire(struct sq_conn *c, uint64_t now_ms)
 		c->close_at_ms = now_ms + CONN_EXPIRED_MS;
 }
 
-/* Notes since when something goes on: the first stream that does it, as all know each other by order;
- * 0: nothing does. */
+enum { CONN_MOVING = 128 }; /* streams that are looked at; h2o has 100 at a time */
+
 static void
-times_note(uint32_t *stream, uint64_t *since_ms, uint32_t now, uint64_t now_ms)
+conn_look_at_streams(struct sq_conn *c, uint64_t now_ms)
 {
-	if (*stream != now)
-		*since_ms = now_ms;
-	*stream = now;
+	struct sq_times *t = &c->times;
+	struct sq_h2o_moving moving[CONN_MOVING];
+	struct sq_age now[CONN_MOVING], coming, going;
+	size_t n = sq_h2o_moving(c->sock, moving, CONN_MOVING);
+
+	for (size_t i = 0; i < n; i++)
+		now[i] = (struct sq_age){.stream = moving[i].stream, .going = moving[i].going};
+	sq_ages_look(&t->streams, now, (unsigned)n, now_ms);
+	coming = sq_ages_oldest(&t->streams, false);
+	going = sq_ages_oldest(&t->streams, true);
+	t->coming = coming.stream;
+	t->coming_ms = coming.since_ms;
+	t->going = going.stream;
+	t->going_ms = going.since_ms;
 }
 
 /* Over HTTP/1.1 requests are noted when they begin to come (broker/front/door/input.c). */
@@ -175,17 +194,18 @@ static void
 conn_look(struct sq_conn *c, uint64_t now_ms)
 {
 	struct sq_times *t = &c->times;
-	struct sq_h2o_held held;
+	uint32_t writing;
 
 	if (c->input.protocol == SQ_INPUT_NEW || sq_h2o_closing(c->sock))
 		return;
-	if (c->input.protocol == SQ_INPUT_HTTP1) {
-		times_note(&t->going, &t->going_ms, h2o_socket_is_writing(c->sock), now_ms);
+	if (c->input.protocol == SQ_INPUT_HTTP2) {
+		conn_look_at_streams(c, now_ms);
 		return;
 	}
-	held = sq_h2o_held(c->sock);
-	times_note(&t->coming, &t->coming_ms, held.coming, now_ms);
-	times_note(&t->going, &t->going_ms, held.going, now_ms);
+	writing = h2o_socket_is_writing(c->sock) != 0;
+	if (t->going != writing)
+		t->going_ms = now_ms;
+	t->going = writing;
 }
 
 static bool

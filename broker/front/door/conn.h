@@ -1,5 +1,5 @@
 /* One connection: its standing, its time-outs and its end.  Calls no other part of the door but
- * watch.c.  Thread: the connection's. */
+ * watch.c and pass.c.  Thread: the connection's. */
 #ifndef SQ_BROKER_FRONT_DOOR_CONN_H
 #define SQ_BROKER_FRONT_DOOR_CONN_H
 

@@ -11,6 +11,9 @@
 #include "broker/front/door/bodies.h"
 #include "broker/front/door/conn.h"
 #include "broker/front/door/input.h"
+#include "broker/front/door/ledger.h"
+#include "broker/front/door/owners.h"
+#include "broker/front/door/pass.h"
 #include "core/clock.h"
 #include "core/log.h"
 #include "core/mem.h"
@@ -18,6 +21,8 @@
 enum {
 	CONNS_USER_TIMEOUT_MS = 10000, /* docs/link.md, "Around the link" */
 	CONNS_LINE = 400,
+	CONNS_JUDGED_MS =
+	    35000, /* by now a stranger would have been ended where it is passed on to */
 };
 
 static void
@@ -27,9 +32,13 @@ conns_on_close(void *data)
 
 	sq_list_remove(&c->node);
 	sq_list_remove(&c->input.unread);
+	sq_list_remove(&c->input.cutting);
 	sq_strangers_leave(c->part->door->strangers, &c->guest);
 	sq_bodies_gone(c);
+	sq_ledger_leave(c->part->door->places, &c->place);
 	c->sock = NULL;
+	if (c->pass != NULL)
+		sq_door_count(c->part, SQ_M_PASSED, -1);
 	atomic_fetch_sub_explicit(&c->part->door->conns, 1, memory_order_relaxed);
 	sq_conn_release(c);
 }
@@ -50,17 +59,40 @@ static void
 conns_address(h2o_socket_t *sock, unsigned char out[SQ_STRANGER_ADDRESS_SIZE])
 {
 	struct sockaddr_storage peer = {0};
-	const struct sockaddr_in6 *v6 = (const void *)&peer;
-	const struct sockaddr_in *v4 = (const void *)&peer;
 
-	memset(out, 0, SQ_STRANGER_ADDRESS_SIZE);
 	(void)h2o_socket_getpeername(sock, (struct sockaddr *)&peer);
-	if (peer.ss_family == AF_INET6) {
-		memcpy(out, &v6->sin6_addr, sizeof v6->sin6_addr);
-	} else if (peer.ss_family == AF_INET) {
-		out[10] = out[11] = 0xff; /* RFC 4291, 2.5.5.2 */
-		memcpy(out + 12, &v4->sin_addr, sizeof v4->sin_addr);
-	}
+	sq_owners_map(&peer, out);
+}
+
+/* No address of the owner takes the connection: it hears of that as others do. */
+static void
+conns_not_passed(void *conn)
+{
+	struct sq_conn *c = conn;
+
+	c->pass = NULL;
+	sq_door_count(c->part, SQ_M_PASSED, -1);
+	sq_owners_doubt(c->part->door->owners);
+	sq_input_start(c);
+}
+
+/* Passes a new connection on to the broker that owns the state, if that is another one.  One of the
+ * owner's own is not: where two brokers take each other for it, no connection goes round. */
+static bool
+conns_pass(struct sq_conn *c, const unsigned char address[SQ_STRANGER_ADDRESS_SIZE])
+{
+	struct sq_door *d = c->part->door;
+	struct sq_owner_addresses to;
+
+	if (d->broker != NULL || d->owners == NULL || !sq_owners_get(d->owners, &to) ||
+	    sq_owners_have(&to, address))
+		return false;
+	c->pass = sq_pass_start(c->part->slot.ctx->loop, c->sock, &to, conns_not_passed, c);
+	if (c->pass != NULL)
+		sq_door_count(c->part, SQ_M_PASSED, 1);
+	else
+		sq_owners_doubt(d->owners);
+	return c->pass != NULL;
 }
 
 static void
@@ -88,11 +120,13 @@ conns_accepted(void *part, h2o_socket_t *sock)
 	c->move_at_ms = conns_move_at(p);
 	sq_list_push_back(&p->conns, &c->node);
 	sq_list_init(&c->input.unread);
+	sq_list_init(&c->input.cutting);
 	sock->on_close.cb = conns_on_close;
 	sock->on_close.data = c;
 	setsockopt(
 	    h2o_socket_get_fd(sock), IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout, sizeof timeout);
-	sq_input_start(c);
+	if (!conns_pass(c, address))
+		sq_input_start(c);
 }
 
 void
@@ -126,13 +160,32 @@ sq_conns_wake(void *door, unsigned worker)
 	sq_worker_post(f->parts[worker].worker, &f->parts[worker].leave);
 }
 
+/* The other broker has bounds of time for what it reads; here one ends when it must go, or carries
+ * nothing. */
+static void
+conns_age_passed(struct sq_conn *c, uint64_t now_ms)
+{
+	if (c->close_at_ms != 0 && now_ms >= c->close_at_ms) {
+		sq_conn_kill(c);
+		return;
+	}
+	if (now_ms >= c->guest.began_ms + CONNS_JUDGED_MS)
+		sq_conn_known(c);
+	sq_pass_look(c->pass, now_ms, c->part->door->cfg.passing.idle_ms);
+}
+
 /* Carries out the action that the connection's age requires. */
 static void
 conns_age(struct sq_conn *c, uint64_t now_ms)
 {
 	enum sq_end why;
-	enum sq_conn_age age = sq_conn_age(c, now_ms, &why);
+	enum sq_conn_age age;
 
+	if (c->pass != NULL) {
+		conns_age_passed(c, now_ms);
+		return;
+	}
+	age = sq_conn_age(c, now_ms, &why);
 	if (age == SQ_CONN_KILL) {
 		sq_conn_kill(c);
 		return;

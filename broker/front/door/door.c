@@ -9,8 +9,10 @@
 #include "broker/front/door/ask.h"
 #include "broker/front/door/conn.h"
 #include "broker/front/door/conns.h"
+#include "broker/front/door/early.h"
 #include "broker/front/door/input.h"
 #include "broker/front/door/ledger.h"
+#include "broker/front/door/owners.h"
 #include "broker/front/door/peer.h"
 #include "broker/front/door/pick.h"
 #include "core/clock.h"
@@ -28,6 +30,8 @@ enum {
 	DOOR_TIME_MS = 70000, /* for a request to come, and for an answer to be taken */
 	DOOR_SLACK_MS = 10000,
 	DOOR_STRANGER_TOTAL = 16 << 20,
+	DOOR_BODY_SLACK =
+	    1 << 20, /* that h2o takes in a turn, before a body is found to be too large */
 };
 
 static struct sq_door *
@@ -62,6 +66,8 @@ door_on_req(h2o_handler_t *self, h2o_req_t *req)
 	c->active_ms = sq_worker_now_ms(c->part->worker);
 	c->times.last = service;
 	sq_input_request(c, req);
+	if (sq_early_refuse(c, req, service))
+		return 0;
 	if (service->ops->greet == NULL || !service->ops->greet(service, c, req))
 		sq_ask_start(c, req, service);
 	return 0;
@@ -86,12 +92,16 @@ door_configure(struct sq_door *d)
 	h2o_config_init(conf);
 	conf->server_name = h2o_iovec_init(H2O_STRLIT(""));
 	conf->max_request_entity_size = 0;
+	d->body_least = SIZE_MAX;
 	/* Does not count while a request is open, as it always is with a hold. */
 	conf->http2.idle_timeout = d->cfg.idle_ms;
 	for (struct sq_service *const *at = d->cfg.services; *at != NULL; at++) {
 		door_fit(conf, *at);
 		d->plain |= (*at)->plain;
+		if ((*at)->body_max < d->body_least)
+			d->body_least = (*at)->body_max;
 	}
+	conf->max_request_entity_size += DOOR_BODY_SLACK;
 	if (d->plain) /* ours come first (conn.c): h2o's begins with the wait for a request */
 		conf->http1.req_timeout = conf->http2.idle_timeout + d->cfg.read_ms + DOOR_SLACK_MS;
 	conf->http1.upgrade_to_http2 = 0; /* not by Upgrade; see sq_input_start() */
@@ -138,16 +148,24 @@ part_look_at_certificate(struct sq_door_part *p, uint64_t now_ms)
 }
 
 static void
+part_tick_services(struct sq_door_part *p, uint64_t now_ms)
+{
+	for (struct sq_service *const *at = p->door->cfg.services; *at != NULL; at++)
+		if ((*at)->ops->tick != NULL)
+			(*at)->ops->tick(*at, sq_worker_index(p->worker), now_ms);
+}
+
+static void
 part_tick(struct sq_crew_slot *s, uint64_t now_ms)
 {
 	struct sq_door_part *p = part_of(s);
 
 	if (!p->serving)
 		return;
-	for (struct sq_service *const *at = p->door->cfg.services; *at != NULL; at++)
-		if ((*at)->ops->tick != NULL)
-			(*at)->ops->tick(*at, sq_worker_index(p->worker), now_ms);
+	part_tick_services(p, now_ms);
 	sq_conns_tick(p, now_ms);
+	if (p->door->broker == NULL && p->door->owners != NULL && sq_worker_index(p->worker) == 0)
+		sq_owners_tick(p->door->owners, now_ms);
 	if (now_ms < p->files_ms)
 		return;
 	p->files_ms = now_ms + DOOR_FILES_MS;
@@ -173,6 +191,7 @@ door_tls(struct sq_door *d, struct sq_buf *err)
 static void
 part_turned(struct sq_crew_slot *s)
 {
+	sq_early_turn(part_of(s));
 	sq_inputs_turn(part_of(s));
 }
 
@@ -203,6 +222,7 @@ door_part(struct sq_door *d, unsigned i)
 	p->worker = sq_crew_workers(d->cfg.crew)[i];
 	sq_list_init(&p->conns);
 	sq_list_init(&p->unread);
+	sq_list_init(&p->cutting);
 }
 
 static unsigned
@@ -211,17 +231,48 @@ door_port(const struct sq_front *base)
 	return door_of(base)->listen.port;
 }
 
+/* Begins to accept. */
+static void
+door_open(struct sq_door *d)
+{
+	d->open = true;
+	for (unsigned i = 0; i < d->n_parts; i++)
+		sq_crew_slot_open(&d->parts[i].slot, d->parts[i].worker, &part_user, &d->conf);
+}
+
+static void
+door_stand_by(struct sq_front *base)
+{
+	struct sq_door *d = door_of(base);
+
+	assert(!d->open && d->broker == NULL);
+	door_open(d);
+}
+
+/* Requests from now on are served, and those that services have kept for it. */
+static void
+part_serve(void *part)
+{
+	struct sq_door_part *p = part;
+
+	part_tick_services(p, sq_worker_now_ms(p->worker));
+}
+
 static void
 door_serve(struct sq_front *base, struct sq_broker *broker)
 {
 	struct sq_door *d = door_of(base);
 
+	assert(d->broker == NULL);
 	d->broker = broker;
-	d->serving = true;
 	for (struct sq_service *const *at = d->cfg.services; *at != NULL; at++)
 		(*at)->ops->serve(*at, broker);
+	if (!d->open) {
+		door_open(d);
+		return;
+	}
 	for (unsigned i = 0; i < d->n_parts; i++)
-		sq_crew_slot_open(&d->parts[i].slot, d->parts[i].worker, &part_user, &d->conf);
+		sq_worker_do(d->parts[i].worker, part_serve, &d->parts[i]);
 }
 
 static void
@@ -280,6 +331,8 @@ part_goaway(void *part)
 	SQ_LIST_FOR_EACH_SAFE(c, &p->conns, struct sq_conn, node) {
 		if (c->hold != NULL)
 			c->hold->service->ops->ended(c->hold);
+		if (c->pass != NULL)
+			sq_conn_kill(c);
 	}
 }
 
@@ -308,9 +361,9 @@ door_stop(struct sq_front *base)
 {
 	struct sq_door *d = door_of(base);
 
-	if (!d->serving)
+	if (!d->open)
 		return;
-	d->serving = false;
+	d->open = false;
 	door_command(d, part_goaway);
 	door_await(&d->conns, DOOR_GRACE_MS);
 	door_command(d, part_kill); /* also those that came before their worker heard of the end */
@@ -329,8 +382,10 @@ door_free(struct sq_front *base)
 	}
 	for (struct sq_service *const *at = d->cfg.services; *at != NULL; at++)
 		(*at)->ops->free(*at);
+	sq_owners_free(&d->owners);
 	sq_strangers_free(&d->strangers);
-	sq_ledger_free(&d->ledger);
+	sq_ledger_free(&d->requests);
+	sq_ledger_free(&d->places);
 	sq_listen_close(&d->listen);
 	h2o_config_dispose(&d->conf);
 	free(d->parts);
@@ -339,6 +394,7 @@ door_free(struct sq_front *base)
 
 static const struct sq_front_ops door_ops = {
     .name = "door",
+    .stand_by = door_stand_by,
     .serve = door_serve,
     .port = door_port,
     .move = door_move,
@@ -366,7 +422,10 @@ sq_door_open(const struct sq_door_cfg *cfg, struct sq_buf *err)
 		d->cfg.read_ms = DOOR_TIME_MS;
 	if (d->cfg.write_ms == 0)
 		d->cfg.write_ms = DOOR_TIME_MS;
-	d->ledger = sq_ledger_new();
+	if (cfg->passing.place != NULL)
+		d->owners = sq_owners_new(&cfg->passing);
+	d->requests = sq_ledger_new();
+	d->places = sq_ledger_new();
 	d->strangers = sq_strangers_new(&(struct sq_strangers_cfg){.workers = d->n_parts,
 	    .max = cfg->max_connections,
 	    .per_address = cfg->strangers_per_address,

@@ -14,9 +14,18 @@
 
 struct sq_auth;
 struct sq_crew;
+struct sq_place_source;
 struct sq_service;
 
 enum { SQ_DOOR_SERVICES = 4 }; /* the most of a door */
+
+/* Where connections go while another broker owns the state. */
+struct sq_door_passing {
+	const struct sq_place_source *place; /* outlives the door; NULL: they go nowhere */
+	const char *self; /* this broker's own HOST:PORT there; NULL: it has none */
+	unsigned port;    /* of the same door at the owner's host */
+	uint64_t idle_ms; /* one that carries nothing for so long is closed */
+};
 
 struct sq_door_cfg {
 	const char *listen; /* see sq_listen_open() */
@@ -36,6 +45,9 @@ struct sq_door_cfg {
 	size_t unauthenticated_body;    /* bytes of a body; 0: 64 KiB */
 	size_t unauthenticated_total;   /* bytes that all of them hold; 0: 16 MiB */
 	unsigned strangers_per_address; /* 0: any number */
+	/* While the door stands by its connections are passed on to the owner's; where the owner, or its
+	 * address, is not known, the services say so. */
+	struct sq_door_passing passing;
 	const struct sq_metrics *metrics;
 	struct sq_service *services[SQ_DOOR_SERVICES + 1]; /* at least one; NULL ends them */
 };

@@ -47,7 +47,7 @@ enum sq_head
 sq_head_scan(const char *p, size_t len, size_t *used)
 {
 	const char *at = p, *end = p + len;
-	unsigned lengths = 0, folds = 0;
+	unsigned lengths = 0, folds = 0, fields = 0;
 	struct line line;
 
 	if (!line_next(&at, end, &line) || (line.len == 0 && !line_next(&at, end, &line)))
@@ -57,12 +57,15 @@ sq_head_scan(const char *p, size_t len, size_t *used)
 	while (line.len > 0) {
 		if (!line_next(&at, end, &line))
 			return SQ_HEAD_MORE;
+		fields += line.len > 0;
 		folds += line.len > 0 && (line.p[0] == ' ' || line.p[0] == '\t');
 		lengths += line_names(&line, "content-length") ||
 		    line_names(&line, "transfer-encoding");
 	}
 	*used = (size_t)(at - p);
-	return lengths > 1 || folds > 0 ? SQ_HEAD_BAD : SQ_HEAD_GOOD;
+	if (lengths > 1 || folds > 0)
+		return SQ_HEAD_BAD;
+	return fields > SQ_HEAD_FIELDS_MAX ? SQ_HEAD_MANY : SQ_HEAD_GOOD;
 }
 
 struct sq_bytes
@@ -104,4 +107,36 @@ sq_head_field(const char *p, size_t len, const char *name)
 		if (line_names(&line, name))
 			return line_value(&line, strlen(name));
 	return (struct sq_bytes){0};
+}
+
+void
+sq_head_hide(char *p, size_t len, const char *name)
+{
+	const char *at = p, *end = p + len;
+	struct line line;
+
+	while (line_next(&at, end, &line))
+		if (line_names(&line, name)) {
+			p[line.p - p] = 'x';
+			return;
+		}
+}
+
+bool
+sq_head_blank(char *p, size_t len)
+{
+	static const char name[] = "x:", last[] = "\r\n\r\n";
+	const size_t n_name = sizeof name - 1, n_last = sizeof last - 1;
+	const char *at = p, *end = p + len;
+	struct line line;
+	char *rest;
+
+	if (!line_next(&at, end, &line) || (line.len == 0 && !line_next(&at, end, &line)) ||
+	    !line_asks(&line) || (size_t)(end - at) < n_name + n_last)
+		return false;
+	rest = p + (at - p);
+	memset(rest, 'y', (size_t)(end - at));
+	memcpy(rest, name, n_name);
+	memcpy(p + len - n_last, last, n_last);
+	return true;
 }

@@ -8,6 +8,7 @@
 #include "broker/front/door/ask.h"
 #include "broker/front/door/bodies.h"
 #include "broker/front/door/conn.h"
+#include "broker/front/door/early.h"
 #include "broker/front/door/head.h"
 #include "broker/front/door/pick.h"
 #include "broker/front/door/watch.h"
@@ -62,8 +63,12 @@ input_take_head(struct sq_conn *c)
 	if (in->head > 0)
 		return true;
 	found = sq_head_scan(b->bytes, b->size, &in->head);
-	if ((found == SQ_HEAD_MORE ? b->size : in->head) > SQ_TOLL_HEAD_MAX) {
-		sq_conn_end(c, SQ_END_HEAD);
+	if (found == SQ_HEAD_MANY ||
+	    (found == SQ_HEAD_MORE ? b->size : in->head) > SQ_TOLL_HEAD_MAX) {
+		sq_conn_count(c->part, SQ_END_HEAD);
+		if (sq_early_blank_head(c))
+			return true;
+		sq_conn_kill(c);
 		return false;
 	}
 	if (found == SQ_HEAD_ELSE) {
@@ -74,6 +79,8 @@ input_take_head(struct sq_conn *c)
 		sq_conn_count(c->part, SQ_END_FRAMING);
 		b->bytes[0] = '\1'; /* no method has it */
 	}
+	if (found == SQ_HEAD_GOOD)
+		sq_early_head(c);
 	return true;
 }
 
@@ -97,10 +104,13 @@ input_held(const struct sq_conn *c)
 	const h2o_buffer_t *b = c->sock->input;
 	struct sq_h2o_held held = {0};
 
-	if (c->input.protocol == SQ_INPUT_HTTP2)
-		return sq_h2o_held(c->sock);
+	if (c->input.protocol == SQ_INPUT_HTTP2) {
+		held = sq_h2o_held(c->sock);
+		held.bytes += held.heads;
+		return held;
+	}
 	held.bytes = b->bytes != NULL ? b->capacity : 0;
-	held.body = b->size > SQ_TOLL_HEAD_MAX ? b->size - SQ_TOLL_HEAD_MAX : 0;
+	held.body = b->size > SQ_TOLL_HEAD_FREE ? b->size - SQ_TOLL_HEAD_FREE : 0;
 	return held;
 }
 
@@ -213,7 +223,7 @@ void
 sq_inputs_turn(struct sq_door_part *p)
 {
 	SQ_LIST_FOR_EACH_SAFE(c, &p->unread, struct sq_conn, input.unread)
-		if (c->sock->_cb.read != NULL)
+		if (c->sock->_cb.read != NULL || sq_watch_rests(c))
 			sq_watch_conn(c);
 }
 
@@ -239,7 +249,7 @@ input_pass(struct sq_conn *c, h2o_socket_t *sock, const char *err)
 static bool
 input_stays(struct sq_conn *c)
 {
-	if (c->input.protocol != SQ_INPUT_HTTP1 ||
+	if (c->input.protocol != SQ_INPUT_HTTP1 || c->input.early ||
 	    c->sock->input->size <= c->part->door->cfg.unauthenticated_body)
 		return true;
 	input_judge_heads(c);
@@ -257,6 +267,7 @@ input_on_read(h2o_socket_t *sock, const char *err)
 	input_pass(c, sock, err);
 	if (c->sock != NULL) {
 		sq_watch_conn(c);
+		sq_early_streams(c);
 		input_judge_heads(c);
 		sq_input_account(c);
 		sq_bodies_look(c);

@@ -57,7 +57,7 @@ ledger_find(struct sq_ledger *l, uint64_t identity)
 }
 
 struct sq_ledger_entry *
-sq_ledger_enter(struct sq_ledger *l, uint64_t identity)
+sq_ledger_enter(struct sq_ledger *l, uint64_t identity, unsigned max)
 {
 	struct sq_ledger_entry *entry;
 
@@ -68,9 +68,18 @@ sq_ledger_enter(struct sq_ledger *l, uint64_t identity)
 		entry->identity = identity;
 		sq_htab_insert(&l->entries, &entry->node, sq_hash_u64(identity));
 	}
-	entry->n++;
+	if (max == 0 || entry->n < max)
+		entry->n++;
+	else
+		entry = NULL;
 	pthread_mutex_unlock(&l->lock);
 	return entry;
+}
+
+bool
+sq_ledger_is(const struct sq_ledger_entry *entry, uint64_t identity)
+{
+	return entry->identity == identity;
 }
 
 void
@@ -91,7 +100,7 @@ sq_ledger_leave(struct sq_ledger *l, struct sq_ledger_entry **ep)
 }
 
 unsigned
-sq_ledger_running(struct sq_ledger *l, uint64_t identity)
+sq_ledger_count(struct sq_ledger *l, uint64_t identity)
 {
 	const struct sq_ledger_entry *entry;
 	unsigned n;

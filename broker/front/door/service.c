@@ -82,6 +82,12 @@ sq_conn_running(const struct sq_conn *c)
 	return c->running;
 }
 
+unsigned
+sq_conn_waiting(const struct sq_conn *c)
+{
+	return c->waiting;
+}
+
 bool
 sq_conn_moved(const struct sq_conn *c)
 {
@@ -89,10 +95,15 @@ sq_conn_moved(const struct sq_conn *c)
 }
 
 bool
+sq_conn_draining(const struct sq_conn *c)
+{
+	return atomic_load_explicit(&c->part->door->draining, memory_order_relaxed);
+}
+
+bool
 sq_conn_leaving(const struct sq_conn *c)
 {
-	return sq_conn_moved(c) ||
-	    atomic_load_explicit(&c->part->door->draining, memory_order_relaxed);
+	return sq_conn_moved(c) || sq_conn_draining(c);
 }
 
 void

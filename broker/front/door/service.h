@@ -30,7 +30,11 @@ struct sq_service;
 	X(CREDENTIAL, 401, "a valid bearer token is needed") \
 	X(AUTH_AWAY, 503, "who judges the token can't be reached") \
 	X(BUSY, 429, "too many requests of this connection are not done") \
-	X(IDENTITY_BUSY, 429, "too many requests of this identity are not done")
+	X(IDENTITY_BUSY, 429, "too many requests of this identity are not done") \
+	X(IDENTITY_CONNS, 429, "too many connections of this identity") \
+	X(TOO_LARGE, 413, "the body is larger than the limit") \
+	X(HEADERS, 431, "the headers are too large, or too many") \
+	X(TRAILERS, 400, "the request has trailers, which are not taken")
 
 #define SQ_TURNED_SYMBOL(symbol, status, text) SQ_TURNED_##symbol,
 enum sq_turned { SQ_TURNED(SQ_TURNED_SYMBOL) SQ_TURNED_COUNT };
@@ -48,7 +52,9 @@ struct sq_service_ops {
 	const char *name;
 	/* The beginnings of its requests' paths, as "/v1/links/"; NULL ends them. */
 	const char *const *paths;
-	/* Before the first connection; the broker outlives the door's stop.  Thread: main. */
+	/* Before the first connection, or while the door stands by, so that requests may come
+	 * meanwhile: those that the service takes before it knows of the broker are answered with
+	 * where to go (port/place.h).  The broker outlives the door's stop.  Once.  Thread: main. */
 	void (*serve)(struct sq_service *, struct sq_broker *);
 	/* A request that needs nobody's rights, before anybody is asked, as a preflight of CORS: true:
 	 * it is answered, or will be.  NULL: there are none. */
@@ -60,7 +66,7 @@ struct sq_service_ops {
 	/* Answers a request that the door refuses, in the service's own form.  Headers of the
 	 * refusal (www-authenticate, retry-after) are there already. */
 	void (*refuse)(struct sq_service *, h2o_req_t *, enum sq_turned why);
-	/* About every 100 ms on each worker while the door serves; may be NULL.  'worker' is its
+	/* About every 100 ms on each worker while the door is open, and as it begins to serve; may be NULL.  'worker' is its
 	 * index. */
 	void (*tick)(struct sq_service *, unsigned worker, uint64_t now_ms);
 	/* The peer of the hold is asked to come again over another connection; may be NULL. */
@@ -73,9 +79,9 @@ struct sq_service_ops {
 
 struct sq_service {
 	const struct sq_service_ops *ops;
-	/* Bytes of the largest body that h2o is to take; the door takes the largest of its services'.
-	 * h2o resets an HTTP/2 stream above it without a status, so a service answers 413 to what is
-	 * above a limit of its own that is somewhat lower. */
+	/* Bytes of the largest body: a request that says that it has more, or over HTTP/2 shows it, is
+	 * refused while it comes, whoever sends it.  One over HTTP/1.1 that says nothing ends with h2o's
+	 * own 413. */
 	size_t body_max;
 	/* Its requests stand alone, over HTTP/1.1 too: no hold comes of them.  The first good one of
 	 * a connection, judged at its head while its body comes, makes the connection known; until
@@ -86,6 +92,10 @@ struct sq_service {
 	uint64_t idle_ms;
 	unsigned max_running;          /* pending requests of a connection; 0: any number */
 	unsigned max_identity_running; /* and of an identity, over all connections; 0: any number */
+	/* Connections of an identity; 0: any number.  A connection is that of its last good request's
+	 * identity, unless that is nobody or the connection has a hold; one above it is refused, and
+	 * closed. */
+	unsigned max_identity_conns;
 };
 
 /* Holds: a service's endless response over a connection, one at a time, as a link's.  A connection
@@ -118,8 +128,12 @@ enum { SQ_CONN_PEER_MAX = 64 };
 struct sq_worker *sq_conn_worker(const struct sq_conn *);
 /* Requests of the connection that are not done (pending.h). */
 unsigned sq_conn_running(const struct sq_conn *);
+/* Of these, the ones that wait. */
+unsigned sq_conn_waiting(const struct sq_conn *);
 /* Whether the door drains, or the connection has been asked to move: nothing endless begins. */
 bool sq_conn_leaving(const struct sq_conn *);
+/* Whether the door drains. */
+bool sq_conn_draining(const struct sq_conn *);
 /* Whether the connection itself has been asked to move. */
 bool sq_conn_moved(const struct sq_conn *);
 /* Its peer has shown what it is by other means than a credential; it is a stranger no more. */

@@ -1,8 +1,12 @@
 /* See broker/front/door/toll.h; frames: RFC 9113, 4.1 and 6. */
 #include "broker/front/door/toll.h"
 
+#include "core/bytes.h"
+
 enum {
 	FRAME_HEAD = 9,
+	FRAME_STREAM = 5,
+	STREAM_BITS = 0x7fffffff,
 	DATA = 0,
 	HEADERS = 1,
 	CONTINUATION = 9,
@@ -41,11 +45,38 @@ toll_fields(struct sq_toll *t, unsigned flags, const unsigned char *p, size_t le
 		sq_fields_take(&t->fields, p + skip, len - skip - pad);
 }
 
+/* A head on a stream that is there has trailers. */
+static void
+toll_stream(struct sq_toll *t, uint32_t stream)
+{
+	if (stream > t->stream)
+		t->stream = stream;
+	else if (stream == 0)
+		return; /* h2o ends the connection */
+	else if (t->n_trailed < SQ_TOLL_TRAILED)
+		t->trailed[t->n_trailed++] = stream;
+	else
+		t->left = -SQ_TOLL_MOST;
+}
+
+bool
+sq_toll_trailed(struct sq_toll *t, uint32_t stream)
+{
+	for (unsigned i = 0; i < t->n_trailed; i++) {
+		if (t->trailed[i] == stream) {
+			t->trailed[i] = t->trailed[--t->n_trailed];
+			return true;
+		}
+	}
+	return false;
+}
+
 /* Updates the figures of a head by one more frame. */
 static void
 toll_head(struct sq_toll *t, const unsigned char *frame, size_t body)
 {
 	if (frame[3] == HEADERS) {
+		toll_stream(t, sq_get32(frame + FRAME_STREAM) & STREAM_BITS);
 		t->head = 0;
 		t->fields = (struct sq_fields){0};
 	}

@@ -22,8 +22,10 @@ enum {
 	SQ_TOLL_REQUEST = 8,      /* earned by a request that is not a stranger's */
 	SQ_TOLL_SEND = 4,         /* earned by a write to the peer, and */
 	SQ_TOLL_SENT_BYTES = 128, /* one more for this number of bytes */
-	SQ_TOLL_HEAD_MAX = 16384, /* bytes of a request's head, HTTP/1.1's too */
-	SQ_TOLL_FIELDS_MAX = 100, /* fields in a head, h2o's maximum for HTTP/1.1 */
+	SQ_TOLL_HEAD_MAX = 49152, /* bytes of a request's head, HTTP/1.1's too */
+	SQ_TOLL_HEAD_FREE = 16384, /* of these, those that are not counted where a body may be */
+	SQ_TOLL_FIELDS_MAX = 100,  /* fields in a head, h2o's maximum for HTTP/1.1 */
+	SQ_TOLL_TRAILED = 32,      /* requests with trailers that h2o has not handed over */
 };
 
 /* A connection's account.  Begins with sq_toll_init(). */
@@ -33,6 +35,9 @@ struct sq_toll {
 	size_t head;             /* of the request whose head arrives */
 	struct sq_fields fields; /* of that head */
 	size_t heads;            /* bytes of heads in the last sq_toll_take() */
+	uint32_t stream;         /* the last one that a head has opened */
+	uint32_t trailed[SQ_TOLL_TRAILED];
+	unsigned n_trailed;
 };
 
 void sq_toll_init(struct sq_toll *, uint64_t now_ms);
@@ -41,6 +46,9 @@ void sq_toll_init(struct sq_toll *, uint64_t now_ms);
 void sq_toll_take(struct sq_toll *, const unsigned char *p, size_t len);
 /* Whether the present head has too many bytes or fields. */
 bool sq_toll_head_too_large(const struct sq_toll *);
+/* Whether trailers have come of the request on that stream, which h2o takes for headers; it is forgotten.
+ * With more than SQ_TOLL_TRAILED at a time everything is spent. */
+bool sq_toll_trailed(struct sq_toll *, uint32_t stream);
 void sq_toll_spend(struct sq_toll *, unsigned cost);
 void sq_toll_earn(struct sq_toll *, size_t gain);
 /* Adds the earnings of time; false: everything is spent. */

@@ -1,5 +1,11 @@
 #include "broker/front/door/watch.h"
 
+bool
+sq_watch_rests(const struct sq_conn *c)
+{
+	return c->waiting > 0 && c->input.protocol == SQ_INPUT_HTTP1 && c->sock->_cb.read == NULL;
+}
+
 void
 sq_watch_conn(struct sq_conn *c)
 {
@@ -8,13 +14,14 @@ sq_watch_conn(struct sq_conn *c)
 
 	if (sock == NULL || in->protocol == SQ_INPUT_NEW)
 		return;
-	if (c->bodies.over_ms != 0 && sock->_cb.read != NULL)
+	if ((c->bodies.over_ms != 0 || in->held_up) && sock->_cb.read != NULL)
 		h2o_socket_read_stop(sock); /* h2o may have begun again by itself */
 	if (sock->_cb.read == in->on_read)
 		return;
 	sq_list_remove(&in->unread);
 	if (sock->_cb.read == NULL) {
-		sq_list_push_back(&c->part->unread, &in->unread);
+		if (!sq_watch_rests(c))
+			sq_list_push_back(&c->part->unread, &in->unread);
 		return;
 	}
 	in->next = sock->_cb.read;

@@ -9,6 +9,9 @@
 /* Puts the connection's callback back, if h2o has set its own.  Called after each step for which
  * h2o may have stopped reading; the rest is done at the end of each turn (sq_inputs_turn()). */
 void sq_watch_conn(struct sq_conn *);
+/* Whether h2o reads nothing from the connection until its request, which waits, is answered: so it is
+ * over HTTP/1.1. Thousands may wait, and none of them is looked at in a turn. */
+bool sq_watch_rests(const struct sq_conn *);
 /* Resumes reading from a connection if it was the door, not h2o, that has stopped it. */
 void sq_watch_again(struct sq_conn *);
 
