@@ -7,8 +7,10 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "broker/broker.h"
+#include "broker/front/door/elsewhere.h"
 #include "broker/front/link/answer.h"
 #include "core/log.h"
 #include "core/mem.h"
@@ -234,6 +236,7 @@ sq_deliveries_open(struct sq_link_part *p, struct sq_conn *c, h2o_req_t *req, ui
 {
 	struct sq_link_front *f = p->front;
 	struct sq_link_cfg cfg = {.id = id, .version = stream_version(req), .identity = who};
+	struct sq_place place;
 	struct sq_stream *s;
 
 	if (cfg.version < SQ_LINK_VERSION_MIN) {
@@ -273,6 +276,9 @@ sq_deliveries_open(struct sq_link_part *p, struct sq_conn *c, h2o_req_t *req, ui
 	h2o_add_header(&req->pool, &req->res.headers, H2O_TOKEN_CONTENT_TYPE, NULL,
 	    H2O_STRLIT("application/octet-stream"));
 	stream_say_version(req, cfg.version);
+	place = sq_elsewhere_place(f->cfg.place);
+	if (cfg.version >= 3)
+		sq_elsewhere_headers(req, &place);
 	h2o_start_response(req, &s->generator);
 	sq_link_heartbeat(s->link); /* the first frame says that the link is open */
 	stream_say_trust(s);
@@ -285,9 +291,31 @@ sq_deliveries_link(const struct sq_conn_hold *hold)
 }
 
 void
+sq_deliveries_look_at_standby(struct sq_link_part *p)
+{
+	struct sq_place place;
+
+	if (p->front->cfg.place == NULL || !sq_link_serves(p->front))
+		return;
+	place = sq_elsewhere_place(p->front->cfg.place);
+	if (strcmp(place.standby, p->standby) == 0)
+		return;
+	memcpy(p->standby, place.standby, sizeof p->standby);
+	SQ_LIST_FOR_EACH(s, &p->streams, struct sq_stream, node)
+		sq_link_standby(s->link, p->standby);
+}
+
+/* One broker of several that ends names the next one; a link that is only to be renewed comes back. */
+void
 sq_deliveries_moved(struct sq_conn_hold *hold)
 {
-	sq_link_draining(sq_deliveries_link(hold), "");
+	const struct sq_stream *s = SQ_CONTAINER_OF(hold, struct sq_stream, hold);
+	struct sq_place place = sq_elsewhere_place(s->part->front->cfg.place);
+	const char *to = "";
+
+	if (place.shared)
+		to = sq_conn_draining(hold->conn) || !place.here ? place.standby : place.owner;
+	sq_link_draining(s->link, to);
 }
 
 void

@@ -11,6 +11,8 @@ void sq_deliveries_open(
 struct sq_link *sq_deliveries_link(const struct sq_conn_hold *);
 /* Announces the served bundle of authorities on each link of the worker. */
 void sq_deliveries_trust(struct sq_link_part *);
+/* Tells each link of the worker of another standby. */
+void sq_deliveries_look_at_standby(struct sq_link_part *);
 /* Asks the link to move. */
 void sq_deliveries_moved(struct sq_conn_hold *);
 /* Writes the waiting output and ends the response; closes the link at once. */

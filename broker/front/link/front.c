@@ -5,7 +5,9 @@
 #include <string.h>
 
 #include "broker/auth/identity/allowed.h"
+#include "broker/front/door/elsewhere.h"
 #include "broker/front/link/answer.h"
+#include "broker/front/link/away.h"
 #include "broker/front/link/calls.h"
 #include "broker/front/link/deliveries.h"
 #include "broker/front/link/route.h"
@@ -48,11 +50,26 @@ front_answer_trust(const struct sq_link_part *p, struct sq_conn *c, h2o_req_t *r
 	sq_reply_send(req, 200, "application/pem-certificate-chain", text.p, text.len);
 }
 
+/* Whether the request is for the broker that owns, and that is another. */
+static bool
+front_is_elsewhere(
+    const struct sq_link_part *p, const struct sq_route *route, struct sq_place *place)
+{
+	bool begins = route->kind == SQ_ROUTE_DELIVERIES || route->kind == SQ_ROUTE_ATTACH,
+	     serves = sq_link_serves(p->front);
+
+	if (route->kind == SQ_ROUTE_TRUST || (serves && !begins))
+		return false;
+	*place = sq_elsewhere_place(p->front->cfg.place);
+	return !serves || (place->shared && !place->here);
+}
+
 static void
-front_route(
-    struct sq_link_part *p, struct sq_conn *c, h2o_req_t *req, const struct sq_identity *who)
+front_route(struct sq_link_part *p, struct sq_conn *c, h2o_req_t *req,
+    const struct sq_identity *who, const struct sq_proof *proof)
 {
 	struct sq_route route;
+	struct sq_place place;
 	unsigned status;
 
 	status = sq_route_find(
@@ -63,6 +80,8 @@ front_route(
 		status = 505;
 	if (status != 0)
 		front_refuse(p, req, status, route.allow, status == 505 ? NULL : route.detail);
+	else if (front_is_elsewhere(p, &route, &place))
+		sq_away_answer(p, c, req, &route, &place, who, proof);
 	else if (route.kind == SQ_ROUTE_DELIVERIES)
 		sq_deliveries_open(p, c, req, route.link, who);
 	else if (route.kind == SQ_ROUTE_TRUST)
@@ -77,7 +96,7 @@ front_request(struct sq_service *s, struct sq_conn *c, h2o_req_t *req,
 {
 	struct sq_conn_hold *hold;
 
-	front_route(sq_link_part_of(front_of(s), c), c, req, who);
+	front_route(sq_link_part_of(front_of(s), c), c, req, who, proof);
 	hold = proof != NULL ? sq_conn_hold_of(c, s) : NULL;
 	if (hold != NULL && sq_allowed_again(hold->who, who) == SQ_DENIED_NONE)
 		sq_conn_hold_prove(hold, proof);
@@ -108,18 +127,23 @@ front_tick(struct sq_service *s, unsigned worker, uint64_t now_ms)
 {
 	struct sq_link_part *p = &front_of(s)->parts[worker];
 
+	sq_away_tick(p, now_ms);
 	sq_deliveries_tick(p, now_ms);
 	if (now_ms < p->second_ms)
 		return;
 	p->second_ms = now_ms + FRONT_LOOK_MS;
 	sq_calls_rest(p);
 	part_look_at_bundle(p);
+	sq_deliveries_look_at_standby(p);
 }
 
 static void
 front_serve(struct sq_service *s, struct sq_broker *broker)
 {
-	front_of(s)->broker = broker;
+	struct sq_link_front *f = front_of(s);
+
+	f->broker = broker;
+	atomic_store_explicit(&f->serves, true, memory_order_release);
 }
 
 static void
@@ -160,6 +184,7 @@ front_part(struct sq_link_front *f, unsigned i)
 	p->worker = sq_crew_workers(f->cfg.crew)[i];
 	p->bundle = sq_bundle_new(f->cfg.bundle_file);
 	sq_list_init(&p->streams);
+	sq_list_init(&p->kept);
 	sq_list_init(&p->calls.spare);
 }
 

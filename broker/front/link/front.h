@@ -10,6 +10,7 @@
 #include "core/metrics.h"
 
 struct sq_crew;
+struct sq_place_source;
 struct sq_service;
 
 struct sq_link_front_cfg {
@@ -19,6 +20,7 @@ struct sq_link_front_cfg {
 	uint32_t max_inflight;   /* deliveries that a PUT may list besides */
 	uint64_t heartbeat_ms;   /* 0: SQ_HEARTBEAT_MS */
 	uint64_t stall_ms;       /* a link that takes nothing for so long is closed */
+	const struct sq_place_source *place; /* outlives it; NULL: the broker is the only one */
 	const struct sq_metrics *metrics;
 };
 
