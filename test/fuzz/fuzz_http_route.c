@@ -11,7 +11,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const char *const methods[] = {"GET", "PUT", "POST", "HEAD", "OPTIONS", "X"};
+	static const char *const methods[] = {
+	    "GET", "PUT", "POST", "HEAD", "OPTIONS", "DELETE", "X"};
 	struct sq_bytes target = {data, size};
 
 	for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++) {
@@ -27,7 +28,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			assert(sq_utf8_valid(r.topic, strlen(r.topic)));
 		}
 		if (rc != SQ_OK) {
-			sq_http_fault_write(&fault, "1", &out);
+			sq_http_fault_write(&fault, "1", NULL, &out);
 			assert(sq_utf8_valid(sq_buf_data(&out), sq_buf_len(&out)));
 		}
 		sq_buf_fini(&out);

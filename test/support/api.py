@@ -4,6 +4,10 @@ import asyncio
 import dataclasses
 import json
 
+from mqtt import Client
+
+VERSIONS = ("1.1", "2")
+DURABLE = {"session_expiry": 600}
 HTTP = {"1.1": "--http1.1", "2": "--http2"}
 
 
@@ -35,10 +39,10 @@ class Api:
     """version: "1.1" or "2". token: another than the stack's, or "" for none. space: that of requests
     that name none, as the stack's token has several."""
 
-    def __init__(self, stack, version="2", token=None, tls=True, space="default"):
+    def __init__(self, stack, version="2", token=None, tls=True, space="default", port=None):
         self.folder, self.version, self.space = stack.folder, version, space
         self.token = (stack.folder / "token").read_text().strip() if token is None else token
-        self.url = f"{'https' if tls else 'http'}://127.0.0.1:{stack.broker_port}"
+        self.url = f"{'https' if tls else 'http'}://127.0.0.1:{port or stack.broker_port}"
         self.tls = tls
         self.asked = 0
 
@@ -48,7 +52,7 @@ class Api:
             argv += ["--cacert", str(self.folder / "ca.pem")]
         if self.token:
             argv += ["-H", f"authorization: bearer {self.token}"]
-        if self.space and method in ("POST", "PUT"):
+        if self.space and method in ("PATCH", "POST", "PUT"):
             headers = {"sqmqos-space": self.space} | headers
         for name, values in headers.items():
             for value in values if isinstance(values, list) else [values]:
@@ -77,7 +81,7 @@ class Api:
         head.unlink()
         assert answer.headers["cache-control"] == "no-store", answer
         assert answer.headers["sqmqos-request-id"], answer
-        assert method == "HEAD" or int(answer.headers["content-length"]) == len(out), answer
+        assert method == "HEAD" or answer.status == 204 or int(answer.headers["content-length"]) == len(out), answer
         return answer
 
     async def publish(self, topic, body=b"", headers=None, status=200, method="POST", more=()):
@@ -91,3 +95,24 @@ def parse(text):
     block = [b for b in text.replace("\r", "").split("\n\n") if b.strip()][-1]
     pairs = [line.split(":", 1) for line in block.strip().splitlines()[1:]]
     return {name.lower(): value.strip() for name, value in pairs}
+
+
+async def api_stack(env, version="2", **broker):
+    """A stack with one sidecar, and its API."""
+    stack = await env.stack(sidecars=1, broker=broker)
+    return stack, Api(stack, version)
+
+
+async def subscriber(stack, *filters, client_id="sub", qos=2):
+    client = Client(client_id)
+    await client.connect(stack.ports[0], clean=False, props=DURABLE)
+    await client.subscribe(*filters, qos=qos)
+    return client
+
+
+async def leave(client):
+    await client.disconnect(props={"session_expiry": 0})
+
+
+def users(message):
+    return message.props.get("user", [])

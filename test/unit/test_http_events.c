@@ -1,9 +1,11 @@
 /* CloudEvents in requests, and the message of them. */
 #include <criterion/criterion.h>
 #include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "broker/front/http/events.h"
+#include "core/mem.h"
 #include "proto/mqtt/props.h"
 
 #define NOW_MS INT64_C(1800000000000) /* 2027-01-15T08:00:00Z */
@@ -138,7 +140,7 @@ Test(http_events, a_request_without_an_event_is_as_it_was)
 	is_refused(
 	    "content-type: application/json\n", "{}", SQ_HTTP_CLOUDEVENT_INVALID, "no event");
 	is_refused("content-type: application/cloudevents-batch+json\n", "[]", SQ_HTTP_MEDIA_TYPE,
-	    "batches");
+	    "application/cloudevents-batch+json");
 	is_refused("content-type: application/cloudevents+avro\n", "", SQ_HTTP_MEDIA_TYPE, "+json");
 }
 
@@ -167,6 +169,49 @@ Test(http_events, extensions_ask_where_no_header_does)
 	    "\"sqmqosqos\": there is no such extension");
 	is_refused(HEADERS "ce-sqmqosdely: 5s\n", "", SQ_HTTP_CLOUDEVENT_INVALID,
 	    "\"sqmqosdely\": there is no such extension");
+}
+
+Test(http_events, the_order_key_is_the_headers_or_ours_or_the_partition)
+{
+	static const struct {
+		const char *headers, *more, *want;
+	} rows[] = {
+	    {"", ",\"partitionkey\":\"p\"", "partitionkey: p\nsqmqos-order-key: p\n"},
+	    {"", ",\"partitionkey\":\"p\",\"sqmqosorderkey\":\"o\"",
+		"partitionkey: p\nsqmqosorderkey: o\nsqmqos-order-key: o\n"},
+	    {"sqmqos-order-key: h\n", ",\"partitionkey\":\"p\"",
+		"partitionkey: p\nsqmqos-order-key: h\n"},
+	};
+
+	for (size_t i = 0; i < SQ_ARRAY_LEN(rows); i++) {
+		char headers[128], body[256], want[256];
+		struct got g;
+
+		snprintf(headers, sizeof headers, STRUCTURED "%s", rows[i].headers);
+		snprintf(body, sizeof body, "{" NEEDED "%s}", rows[i].more);
+		snprintf(want, sizeof want,
+		    "events/a_b\nspecversion: 1.0\ntype: a/b\nsource: /s\nid: 1\n%s", rows[i].want);
+		g = get(headers, body, NULL);
+		cr_assert(g.rc == SQ_OK, "%s", (char *)sq_buf_data(&g.fault.detail));
+		is_message(&g, want);
+		end(&g);
+	}
+}
+
+Test(http_events, an_order_key_that_is_too_long_names_its_extension)
+{
+	char key[SQ_HTTP_KEY_MAX + 2], body[1024];
+
+	memset(key, 'k', sizeof key - 1);
+	key[sizeof key - 1] = '\0';
+	for (int i = 0; i < 2; i++) {
+		const char *name = i == 0 ? "partitionkey" : "sqmqosorderkey";
+		char want[64];
+
+		snprintf(body, sizeof body, "{" NEEDED ",\"%s\":\"%s\"}", name, key);
+		snprintf(want, sizeof want, "%s must have 1 to 256 bytes", name);
+		is_refused(STRUCTURED, body, SQ_HTTP_CLOUDEVENT_INVALID, want);
+	}
 }
 
 Test(http_events, an_event_expires_at_its_time)

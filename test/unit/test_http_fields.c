@@ -1,5 +1,6 @@
 /* Headers of a publish, and the message of them. */
 #include <criterion/criterion.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -155,12 +156,27 @@ Test(http_fields, qos)
 	refuse("sqmqos-qos: 1\nidempotency-key: k", SQ_HTTP_MALFORMED, "is for sqmqos-qos: 3");
 }
 
+Test(http_fields, an_order_key_is_bounded)
+{
+	char header[] = "sqmqos-order-key: ", text[sizeof header + SQ_HTTP_KEY_MAX + 1];
+	char want[sizeof text + 1];
+
+	memset(text, 'k', sizeof text - 1);
+	memcpy(text, header, sizeof header - 1);
+	text[sizeof text - 1] = '\0';
+	refuse(text, SQ_HTTP_MALFORMED, "sqmqos-order-key must have 1 to 256 bytes");
+	text[sizeof text - 2] = '\0';
+	snprintf(want, sizeof want, "sqmqos-order-key=%s;", text + sizeof header - 1);
+	properties(text, "", want);
+}
+
 Test(http_fields, options_become_user_properties)
 {
 	properties("idempotency-key: \"order 17\"\nsqmqos-delay: 250ms\nsqmqos-receipt: r/s\n"
 		   "sqmqos-tag: shop, eu\nsqmqos-tag: x\n",
 	    "", "sqmqos-key=order 17;sqmqos-delay=1;sqmqos-receipt=r/s;tag=shop;tag=eu;tag=x;");
 	properties("sqmqos-qos: 3", "", "sqmqos-qos=3;");
+	properties("sqmqos-order-key: cart 7\nsqmqos-qos: 0", "", "sqmqos-order-key=cart 7;");
 	properties("sqmqos-delay: 0", "", "");
 	properties("sqmqos-delay: 5m", "", "sqmqos-delay=300;");
 	properties("sqmqos-deliver-at: 2027-01-15T08:00:01.001Z", "", "sqmqos-delay=2;");
@@ -182,6 +198,7 @@ Test(http_fields, text_is_told_apart)
 	properties(
 	    "content-type: Text/Plain; charset=UTF-8", "", "1=1;3=Text/Plain; charset=UTF-8;");
 	properties("content-type: text/plain;charset=latin1", "", "3=text/plain;charset=latin1;");
+	properties("content-type: image/svg+xml", "", "1=1;3=image/svg+xml;");
 	properties("content-type: application/cloudevents+json", "",
 	    "1=1;3=application/cloudevents+json;");
 	properties("content-type: application/octet-stream", "x", "3=application/octet-stream;");
@@ -207,12 +224,10 @@ Test(http_fields, keys)
 	char text[400] = "idempotency-key: ";
 	struct got g = good("idempotency-key: \"a\\\"b\\\\c\"");
 
-	cr_assert(sq_bytes_are(
-	    (struct sq_bytes){sq_buf_data(&g.f.key), sq_buf_len(&g.f.key)}, "a\"b\\c"));
+	cr_assert(sq_bytes_are(sq_buf_bytes(&g.f.key), "a\"b\\c"));
 	end(&g);
 	g = good("idempotency-key:  bare key; \xc3\xa4 ");
-	cr_assert(sq_bytes_are(
-	    (struct sq_bytes){sq_buf_data(&g.f.key), sq_buf_len(&g.f.key)}, "bare key; \xc3\xa4"));
+	cr_assert(sq_bytes_are(sq_buf_bytes(&g.f.key), "bare key; \xc3\xa4"));
 	end(&g);
 	refuse("idempotency-key: \"a", SQ_HTTP_MALFORMED, "RFC 8941");
 	refuse("idempotency-key: \"", SQ_HTTP_MALFORMED, "RFC 8941");
@@ -252,7 +267,10 @@ Test(http_fields, what_is_wrong_is_said)
 	refuse("sqmqos-property: =v", SQ_HTTP_MALFORMED, "Name=value");
 	refuse("sqmqos-property: v", SQ_HTTP_MALFORMED, "Name=value");
 	refuse("sqmqos-property: a=%f", SQ_HTTP_MALFORMED, "Name=value");
-	refuse("sqmqos-property: sqmqos-key=k", SQ_HTTP_INVALID_PROPERTY, "headers of their own");
+	refuse("sqmqos-property: sqmqos-key=k", SQ_HTTP_INVALID_PROPERTY, "names of their own");
+	refuse("sqmqos-order-key: ", SQ_HTTP_MALFORMED, "1 to 256 bytes");
+	refuse("sqmqos-order-key: a\nsqmqos-order-key: a", SQ_HTTP_MALFORMED, "twice");
+	refuse("sqmqos-orderkey: a", SQ_HTTP_MALFORMED, "did you mean sqmqos-order-key?");
 	refuse("sqmqos-space: ", SQ_HTTP_MALFORMED, "empty");
 	refuse("content-encoding: gzip", SQ_HTTP_MEDIA_TYPE, "content-encoding");
 	refuse("content-type: \xff", SQ_HTTP_MALFORMED, "UTF-8");

@@ -34,12 +34,16 @@ Test(http_mapping, a_verdict_that_may_pass_is_a_problem_that_may)
 
 Test(http_mapping, a_call_says_its_own_detail)
 {
-	struct sq_call c = {.verdict = SQ_VERDICT_BUSY, .detail = "sessions are coming back"};
+	struct sq_call c = {.verdict = SQ_VERDICT_RECOVERING, .detail = "sessions are coming back"};
 	struct sq_http_fault f = {0};
 
 	sq_http_fault_of_call(&f, &c, NULL);
 	cr_assert_eq(f.problem, SQ_HTTP_RECOVERING);
 	cr_assert_str_eq(said(&f), "sessions are coming back");
+	sq_http_fault_fini(&f);
+	c.verdict = SQ_VERDICT_BUSY;
+	sq_http_fault_of_call(&f, &c, NULL);
+	cr_assert_eq(f.problem, SQ_HTTP_BUSY);
 	sq_http_fault_fini(&f);
 }
 
@@ -107,4 +111,52 @@ Test(http_mapping, what_was_taken_has_a_word)
 	cr_assert_eq(sq_http_outcome(SQ_PUBLISHED_ACCEPTED)->status, 202);
 	cr_assert_null(sq_http_outcome(SQ_PUBLISHED_REFUSED));
 	cr_assert_null(sq_http_outcome(SQ_PUBLISHED_KEY_REUSED));
+}
+
+Test(http_mapping, what_becomes_of_a_call_about_a_queue_is_a_problem)
+{
+	static const struct {
+		enum sq_queue_how how;
+		unsigned status;
+		const char *slug;
+	} rows[] = {
+	    {SQ_QUEUE_MISSING, 404, "not-found"},
+	    {SQ_QUEUE_DENIED, 403, "forbidden"},
+	    {SQ_QUEUE_INVALID, 422, "invalid-property"},
+	    {SQ_QUEUE_CONFLICT, 409, "conflict"},
+	    {SQ_QUEUE_NOT_EMPTY, 409, "not-empty"},
+	    {SQ_QUEUE_IN_FILE, 409, "declared-in-file"},
+	    {SQ_QUEUE_CHANGED, 412, "changed"},
+	    {SQ_QUEUE_LOST, 409, "lease-lost"},
+	    {SQ_QUEUE_KEY_REUSED, 422, "key-reused"},
+	    {SQ_QUEUE_TOO_LARGE, 413, "too-large"},
+	    {SQ_QUEUE_CROWDED, 429, "too-many-waiting"},
+	    {SQ_QUEUE_NO_ROOM, 429, "quota"},
+	};
+
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		struct sq_call c = {.verdict = SQ_VERDICT_OK, .out.queue.how = rows[i].how};
+		struct sq_http_fault f = {0};
+
+		sq_buf_printf(&c.out.queue.detail, "because");
+		sq_http_fault_of_queue(&f, &c, NULL);
+		cr_expect_eq(sq_http_problem_row(f.problem)->status, rows[i].status, "%zu", i);
+		cr_expect_str_eq(sq_http_problem_row(f.problem)->slug, rows[i].slug);
+		cr_expect_not_null(strstr(said(&f), "because"));
+		sq_queue_out_fini(&c.out.queue);
+		sq_http_fault_fini(&f);
+	}
+}
+
+Test(http_mapping, a_refused_message_of_a_settle_is_its_own_problem)
+{
+	const struct sq_published p[] = {{.how = SQ_PUBLISHED_NOT},
+	    {.how = SQ_PUBLISHED_REFUSED, .refusal = SQ_REFUSAL_QUEUE_FULL}};
+	struct sq_call c = {.verdict = SQ_VERDICT_OK,
+	    .out.queue = {.how = SQ_QUEUE_UNPUBLISHED, .culprit = 1, .published = p}};
+	struct sq_http_fault f = {0};
+
+	sq_http_fault_of_queue(&f, &c, NULL);
+	cr_assert_eq(f.problem, SQ_HTTP_QUEUE_FULL);
+	sq_http_fault_fini(&f);
 }

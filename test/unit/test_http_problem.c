@@ -9,7 +9,7 @@ says(struct sq_http_fault *f, const char *want)
 {
 	struct sq_buf out = {0};
 
-	sq_http_fault_write(f, "7", &out);
+	sq_http_fault_write(f, "7", NULL, &out);
 	sq_buf_u8(&out, '\0');
 	cr_assert_str_eq((const char *)sq_buf_data(&out), want);
 	sq_buf_fini(&out);

@@ -10,8 +10,7 @@ about_resource(struct sq_buf *out, enum sq_http_resource resource)
 {
 	const struct sq_http_resource_row *row = sq_http_resource_row(resource);
 
-	sq_buf_printf(
-	    out, "{\"path\":\"%s%s\",\"methods\":\"", row->path, row->topic ? "/{topic}" : "");
+	sq_buf_printf(out, "{\"path\":\"%s\",\"methods\":\"", row->path);
 	sq_http_route_allow(resource, out);
 	sq_buf_printf(out, "\"}");
 }
@@ -32,10 +31,11 @@ sq_http_about_api(struct sq_http_request *r, struct sq_conn *conn, h2o_req_t *re
 	sq_buf_printf(&out,
 	    "],\"limits\":{\"body\":%zu,\"packet\":%u,\"headers\":%u,\"key\":%u,\"topic-levels\":%"
 	    "u,"
-	    "\"qos\":%u,\"rate\":",
+	    "\"qos\":%u,\"batch\":%u,\"wait\":%llu,\"rate\":",
 	    cfg->max_body, cfg->max_packet, SQ_HTTP_HEADERS_MAX, SQ_HTTP_KEY_MAX,
 	    cfg->limits.topic_levels,
-	    cfg->limits.max_qos < 2 ? cfg->limits.max_qos : SQ_HTTP_ASSURED);
+	    cfg->limits.max_qos < 2 ? cfg->limits.max_qos : SQ_HTTP_ASSURED, cfg->max_batch,
+	    (unsigned long long)cfg->max_wait_ms / 1000);
 	if (cfg->rate > 0)
 		sq_buf_printf(&out, "%llu}}\n", (unsigned long long)cfg->rate);
 	else

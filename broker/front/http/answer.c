@@ -12,7 +12,12 @@
 #include "web/reply.h"
 
 /* What a page's script may read of an answer. */
-#define EXPOSED "idempotency-replayed, retry-after, sqmqos-request-id"
+#define EXPOSED \
+	"etag, idempotency-key, idempotency-replayed, retry-after, sqmqos-attempt, " \
+	"sqmqos-correlation, sqmqos-enqueued, sqmqos-expires, sqmqos-id, sqmqos-lease, " \
+	"sqmqos-order-key, sqmqos-owner, sqmqos-property, sqmqos-qos, sqmqos-receipt, " \
+	"sqmqos-request-id, " \
+	"sqmqos-response-topic, sqmqos-retain, sqmqos-tag, sqmqos-topic"
 #define PREFLIGHT_AGE_S "600"
 
 enum { ASKED_HEADERS_MAX = 1024 }; /* bytes that are repeated to a preflight */
@@ -67,7 +72,8 @@ answer_cors(h2o_req_t *req, const struct sq_http_front_cfg *cfg, bool preflight)
 	    answer_find(req, H2O_STRLIT("access-control-request-method")).base == NULL)
 		return;
 	asked = answer_find(req, H2O_STRLIT("access-control-request-headers"));
-	answer_static(req, "access-control-allow-methods", "GET, HEAD, OPTIONS, POST, PUT");
+	answer_static(
+	    req, "access-control-allow-methods", "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT");
 	if (asked.base != NULL && asked.len <= ASKED_HEADERS_MAX)
 		answer_header(req, "access-control-allow-headers", asked.base, asked.len);
 	answer_static(req, "access-control-max-age", PREFLIGHT_AGE_S);
@@ -92,6 +98,31 @@ sq_http_answer(
 {
 	answer_begin(req, r, status, false);
 	sq_reply_send(req, status, "application/json", body, len);
+}
+
+void
+sq_http_answer_as(h2o_req_t *req, const struct sq_http_request *r, unsigned status,
+    const char *type, const void *body, size_t len)
+{
+	answer_begin(req, r, status, false);
+	sq_reply_send(req, status, type, body, len);
+}
+
+void
+sq_http_answer_empty(h2o_req_t *req, const struct sq_http_request *r, unsigned status)
+{
+	answer_begin(req, r, status, false);
+	req->res.content_length = 0;
+	sq_reply_empty(req, status);
+}
+
+void
+sq_http_answer_header(h2o_req_t *req, const char *name, struct sq_bytes value)
+{
+	h2o_iovec_t text = h2o_strdup(&req->pool, (const char *)value.p, value.len);
+
+	h2o_add_header_by_str(
+	    &req->pool, &req->res.headers, name, strlen(name), 1, NULL, text.base, text.len);
 }
 
 void
@@ -137,7 +168,8 @@ answer_log(
 
 	if (len == 0)
 		len = (int)strlen(detail);
-	if (row->status >= 500)
+	/* One is a responder's, one is what a broker that stands by is for. */
+	if (row->status >= 500 && f->problem != SQ_HTTP_NO_REPLY && f->problem != SQ_HTTP_ELSEWHERE)
 		SQ_WARN("http", "request %s of %s: %u %s: %.*s", r->id, name, row->status,
 		    row->slug, len, detail);
 	else
@@ -148,6 +180,13 @@ answer_log(
 void
 sq_http_answer_fault(h2o_req_t *req, const struct sq_http_request *r, const struct sq_identity *who,
     const struct sq_http_fault *f)
+{
+	sq_http_answer_fault_more(req, r, who, f, NULL);
+}
+
+void
+sq_http_answer_fault_more(h2o_req_t *req, const struct sq_http_request *r,
+    const struct sq_identity *who, const struct sq_http_fault *f, const struct sq_buf *more)
 {
 	const struct sq_http_problem_row *row = sq_http_problem_row(f->problem);
 	unsigned retry_s = sq_http_fault_retry_s(f);
@@ -162,7 +201,7 @@ sq_http_answer_fault(h2o_req_t *req, const struct sq_http_request *r, const stru
 		text = h2o_mem_alloc_pool(&req->pool, 16);
 		answer_header(req, "retry-after", text, (size_t)snprintf(text, 16, "%u", retry_s));
 	}
-	sq_http_fault_write(f, r->id, &body);
+	sq_http_fault_write(f, r->id, more, &body);
 	sq_reply_send(
 	    req, row->status, "application/problem+json", sq_buf_data(&body), sq_buf_len(&body));
 	sq_buf_fini(&body);

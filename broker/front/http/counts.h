@@ -9,7 +9,7 @@
 #include "broker/front/http/route.h"
 
 /* Places for statuses: those of good answers, and one for each problem. */
-enum { SQ_HTTP_STATUSES_MAX = 32 };
+enum { SQ_HTTP_STATUSES_MAX = 40 };
 
 struct sq_http_counts {
 	/* The last resource is that of paths that are none. */

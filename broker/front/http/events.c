@@ -6,12 +6,6 @@
 #include "proto/mqtt/props.h"
 #include "proto/props/names.h"
 
-static struct sq_bytes
-event_bytes(const struct sq_buf *b)
-{
-	return (struct sq_bytes){sq_buf_data(b), sq_buf_len(b)};
-}
-
 /* Says what is wrong with an event; a name from outside is shown in quotes. */
 static int
 event_refuse(struct sq_http_fault *fault, const struct sq_ce_error *err)
@@ -55,7 +49,7 @@ event_binary(const struct sq_http_event_in *in, struct sq_bytes type, struct sq_
 static void
 event_properties(const struct sq_ce *ce, struct sq_http_fields *f)
 {
-	struct sq_bytes rest = event_bytes(&f->user), before = rest, name, value;
+	struct sq_bytes rest = sq_buf_bytes(&f->user), before = rest, name, value;
 	struct sq_buf all = {0};
 	struct sq_bytes of_event;
 	size_t n;
@@ -112,6 +106,18 @@ event_ask(struct sq_http_fields *f, const char *header, const char *attribute,
 	return SQ_EINVAL;
 }
 
+static int
+event_order_key(const struct sq_ce *ce, struct sq_http_fields *f, struct sq_http_fault *fault)
+{
+	const char *own = "sqmqosorderkey";
+	bool named = sq_props_user_has(sq_ce_attributes(ce), sq_bytes_of(own));
+
+	if (sq_props_user_has(sq_buf_bytes(&f->user), sq_bytes_of(SQ_PROP_ORDER_KEY)))
+		return SQ_OK;
+	return event_ask(
+	    f, SQ_PROP_ORDER_KEY, named ? own : "partitionkey", ce->asked.order_key, fault);
+}
+
 /* What one asks for that is misspelt is not lost in silence. */
 static int
 event_stray(const struct sq_ce *ce, struct sq_http_fault *fault)
@@ -141,6 +147,8 @@ event_asked(
 	if (err == SQ_OK)
 		err = event_ask(f, "sqmqos-tag", "sqmqostags", a->tags, fault);
 	if (err == SQ_OK)
+		err = event_order_key(ce, f, fault);
+	if (err == SQ_OK)
 		err = event_expiry(ce, now_ms, f, fault);
 	return err;
 }
@@ -159,7 +167,7 @@ event_topic(
 	if (sq_ce_topic(&out->ce, in->tmpl, &out->template_topic) != SQ_OK)
 		return sq_http_fault_say(fault, SQ_HTTP_INVALID_TOPIC,
 		    "the topic of http.events-topic is longer than 65535 bytes");
-	out->topic = event_bytes(&out->template_topic);
+	out->topic = sq_buf_bytes(&out->template_topic);
 	return SQ_OK;
 }
 
@@ -170,18 +178,16 @@ event_form(const struct sq_http_event_in *in, struct sq_bytes type, struct sq_ht
 {
 	struct sq_ce_error err;
 
-	switch (sq_ce_form(type)) {
+	switch (in->element ? SQ_CE_STRUCTURED : sq_ce_form(type)) {
 	case SQ_CE_STRUCTURED:
 		out->is = true;
 		return sq_ce_structured(&out->ce, in->body, &err) == SQ_OK
 		    ? SQ_OK
 		    : event_refuse(fault, &err);
 	case SQ_CE_BATCH:
-		return sq_http_fault_say(fault, SQ_HTTP_MEDIA_TYPE,
-		    "batches are not taken: send each event by itself, as " SQ_CE_TYPE_JSON);
 	case SQ_CE_UNKNOWN:
 		return sq_http_fault_say(fault, SQ_HTTP_MEDIA_TYPE,
-		    "of the formats of CloudEvents " SQ_CE_TYPE_JSON " is taken");
+		    "an event is " SQ_CE_TYPE_JSON ", and several are " SQ_CE_TYPE_BATCH);
 	default:
 		break;
 	}

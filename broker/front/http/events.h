@@ -15,6 +15,7 @@ struct sq_http_event_in {
 	const struct sq_http_header *headers;
 	size_t n;
 	struct sq_bytes body;
+	bool element; /* the body is one event of a batch, in the structured form */
 	const char
 	    *topic;       /* of the path; NULL: none, the event must say one or the template does */
 	const char *tmpl; /* http.events-topic */

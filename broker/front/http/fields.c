@@ -13,11 +13,13 @@
 #include "core/suggest.h"
 #include "core/trace.h"
 #include "core/utf8.h"
+#include "proto/media/media.h"
 #include "proto/mqtt/props.h"
 #include "proto/props/names.h"
 #include "proto/topic/topic.h"
 
 #define KEY_HEADER "idempotency-key"
+#define SPACE_HEADER "sqmqos-space"
 
 enum {
 	PREFIX_LEN = sizeof SQ_PROP_PREFIX - 1,
@@ -29,10 +31,8 @@ enum {
 struct reading {
 	struct sq_http_fields *out;
 	struct sq_http_fault *fault;
-	int64_t now_ms;
 	const char *name; /* of the header that is read */
-	bool qos_given;
-	unsigned seen; /* bits by the row */
+	unsigned seen;    /* bits by the row */
 };
 
 static int
@@ -58,6 +58,14 @@ reading_user(struct reading *r, const char *name, struct sq_bytes value)
 /* The headers, each by the function of its row. */
 
 static int
+take_order_key(struct reading *r, struct sq_bytes v)
+{
+	if (v.len == 0 || v.len > SQ_HTTP_KEY_MAX)
+		return reading_bad(r, "must have 1 to 256 bytes");
+	return reading_user(r, SQ_PROP_ORDER_KEY, v);
+}
+
+static int
 take_content_type(struct reading *r, struct sq_bytes v)
 {
 	r->out->content_type = v;
@@ -79,7 +87,7 @@ take_qos(struct reading *r, struct sq_bytes v)
 	if (v.len != 1 || v.p[0] < '0' || v.p[0] > '3')
 		return reading_bad(r, "must be 0, 1, 2 or 3");
 	r->out->qos = v.p[0] - '0';
-	r->qos_given = true;
+	r->out->qos_given = true;
 	return SQ_OK;
 }
 
@@ -146,27 +154,33 @@ take_deliver_at(struct reading *r, struct sq_bytes v)
 
 	if (sq_rfc3339_read(v, &at_ms) != SQ_OK)
 		return reading_bad(r, "must be an instant as 2026-11-30T08:00:00Z");
-	if (at_ms <= r->now_ms)
+	if (at_ms <= r->out->now_ms)
 		return SQ_OK; /* at once */
-	if (at_ms - r->now_ms > (int64_t)DELAY_MAX_S * 1000)
+	if (at_ms - r->out->now_ms > (int64_t)DELAY_MAX_S * 1000)
 		return reading_refuse(r, SQ_HTTP_INVALID_PROPERTY, "is too far ahead");
-	r->out->delay_s = (uint32_t)((at_ms - r->now_ms + 999) / 1000);
+	r->out->delay_s = (uint32_t)((at_ms - r->out->now_ms + 999) / 1000);
 	return SQ_OK;
+}
+
+static int
+take_tag(struct reading *r, struct sq_bytes tag)
+{
+	const char *why;
+
+	if (sq_topic_tag_check(tag, &why) != SQ_OK)
+		return sq_http_fault_say(
+		    r->fault, SQ_HTTP_INVALID_PROPERTY, "%s: %s", r->name, why);
+	return reading_user(r, SQ_PROP_TAG, tag);
 }
 
 static int
 take_tags(struct reading *r, struct sq_bytes list)
 {
 	struct sq_bytes tag;
-	const char *why;
 
-	while (sq_http_list_next(&list, &tag)) {
-		if (sq_topic_tag_check(tag, &why) != SQ_OK)
-			return sq_http_fault_say(
-			    r->fault, SQ_HTTP_INVALID_PROPERTY, "%s: %s", r->name, why);
-		if (reading_user(r, SQ_PROP_TAG, tag) != SQ_OK)
+	while (sq_http_list_next(&list, &tag))
+		if (take_tag(r, tag) != SQ_OK)
 			return SQ_EINVAL;
-	}
 	return SQ_OK;
 }
 
@@ -201,6 +215,19 @@ take_correlation(struct reading *r, struct sq_bytes v)
 	return SQ_OK;
 }
 
+/* A user property of the sender's own. */
+static int
+take_user(struct reading *r, struct sq_bytes name, struct sq_bytes value)
+{
+	if (name.len >= PREFIX_LEN && memcmp(name.p, SQ_PROP_PREFIX, PREFIX_LEN) == 0)
+		return reading_refuse(r, SQ_HTTP_INVALID_PROPERTY,
+		    "names a property that begins with " SQ_PROP_PREFIX
+		    "; these have names of their own");
+	if (sq_mqtt_user_append(&r->out->user, name, value) != SQ_OK)
+		return reading_refuse(r, SQ_HTTP_INVALID_PROPERTY, "is longer than 65535 bytes");
+	return SQ_OK;
+}
+
 /* One "Name=value", percent-encoded. */
 static int
 take_property(struct reading *r, struct sq_bytes item)
@@ -213,12 +240,8 @@ take_property(struct reading *r, struct sq_bytes item)
 
 	if (name == NULL || value == NULL)
 		rc = reading_bad(r, "must be Name=value, percent-encoded");
-	else if (strncmp(name, SQ_PROP_PREFIX, PREFIX_LEN) == 0)
-		rc = reading_refuse(r, SQ_HTTP_INVALID_PROPERTY,
-		    "names a property that begins with " SQ_PROP_PREFIX
-		    "; these have headers of their own");
 	else
-		rc = reading_user(r, name, sq_bytes_of(value));
+		rc = take_user(r, sq_bytes_of(name), sq_bytes_of(value));
 	free(name);
 	free(value);
 	return rc;
@@ -263,6 +286,7 @@ static const struct field {
     {"sqmqos-correlation", false, take_correlation},
     {SQ_PROP_DELAY, false, take_delay},
     {"sqmqos-deliver-at", false, take_deliver_at},
+    {SQ_PROP_ORDER_KEY, false, take_order_key},
     {"sqmqos-property", true, take_properties},
     {SQ_PROP_QOS, false, take_qos},
     {SQ_PROP_RECEIPT, false, take_receipt},
@@ -315,6 +339,17 @@ fields_unknown(struct sq_http_fault *fault, struct sq_bytes name)
 	return SQ_EINVAL;
 }
 
+/* One of ours that is there, and is not for this request. */
+static int
+fields_foreign(struct sq_bytes name, struct sq_http_fault *fault)
+{
+	for (size_t i = 0; i < SQ_ARRAY_LEN(fields); i++)
+		if (sq_bytes_are(name, fields[i].name))
+			return sq_http_fault_say(fault, SQ_HTTP_MALFORMED,
+			    "%s is of a publish of one message", fields[i].name);
+	return fields_unknown(fault, name);
+}
+
 static int
 fields_take(struct reading *r, const struct sq_http_header *h)
 {
@@ -344,33 +379,42 @@ fields_saw(const struct reading *r, const char *name)
 	return false;
 }
 
+int
+sq_http_fields_agree(
+    struct sq_http_fields *f, const struct sq_http_field_names *names, struct sq_http_fault *fault)
+{
+	bool keyed = sq_buf_len(&f->key) > 0;
+
+	if (!f->qos_given)
+		f->qos = keyed ? SQ_HTTP_ASSURED : 1;
+	if (keyed && f->qos != SQ_HTTP_ASSURED)
+		return sq_http_fault_say(fault, SQ_HTTP_MALFORMED,
+		    "%s is for %s: 3, which it means by itself", names->key, names->qos);
+	if (f->receipt.len > 0 && f->qos != SQ_HTTP_ASSURED)
+		return sq_http_fault_say(fault, SQ_HTTP_MALFORMED, "%s needs %s: 3 or %s",
+		    names->receipt, names->qos, names->key);
+	return SQ_OK;
+}
+
 /* What headers say together. */
 static int
 fields_agree(struct reading *r)
 {
-	struct sq_http_fields *f = r->out;
-	bool keyed = sq_buf_len(&f->key) > 0;
+	static const struct sq_http_field_names names = {KEY_HEADER, SQ_PROP_QOS, SQ_PROP_RECEIPT};
 
-	if (!r->qos_given)
-		f->qos = keyed ? SQ_HTTP_ASSURED : 1;
-	if (keyed && f->qos != SQ_HTTP_ASSURED)
-		return sq_http_fault_say(r->fault, SQ_HTTP_MALFORMED,
-		    KEY_HEADER " is for " SQ_PROP_QOS ": 3, which it means by itself");
 	if (fields_saw(r, SQ_PROP_DELAY) && fields_saw(r, "sqmqos-deliver-at"))
 		return sq_http_fault_say(r->fault, SQ_HTTP_MALFORMED,
 		    SQ_PROP_DELAY " and sqmqos-deliver-at exclude each other");
-	if (f->receipt.len > 0 && f->qos != SQ_HTTP_ASSURED)
-		return sq_http_fault_say(r->fault, SQ_HTTP_MALFORMED,
-		    SQ_PROP_RECEIPT " needs " SQ_PROP_QOS ": 3 or " KEY_HEADER);
-	return SQ_OK;
+	return sq_http_fields_agree(r->out, &names, r->fault);
 }
 
 int
 sq_http_fields_read(const struct sq_http_header *headers, size_t n, int64_t now_ms,
     struct sq_http_fields *out, struct sq_http_fault *fault)
 {
-	struct reading r = {.out = out, .fault = fault, .now_ms = now_ms};
+	struct reading r = {.out = out, .fault = fault};
 
+	out->now_ms = now_ms;
 	out->expiry_s = SQ_MSG_NO_EXPIRY;
 	for (size_t i = 0; i < n; i++)
 		if (fields_take(&r, &headers[i]) != SQ_OK)
@@ -390,21 +434,47 @@ sq_http_fields_ask(struct sq_http_fields *f, const char *name, const char *shown
 	return fields[i].take(&r, sq_http_trim(value));
 }
 
-/* Appends a property whose value is a string or bytes, at most TEXT_MAX of them; none if empty. */
-static void
-message_property(struct sq_buf *out, uint8_t id, struct sq_bytes value)
+int
+sq_http_fields_tag(
+    struct sq_http_fields *f, const char *shown, struct sq_bytes tag, struct sq_http_fault *fault)
 {
-	if (value.len == 0)
-		return;
-	sq_buf_u8(out, id);
-	sq_buf_u16(out, (uint16_t)value.len);
-	sq_buf_append(out, value.p, value.len);
+	return take_tag(&(struct reading){.out = f, .fault = fault, .name = shown}, tag);
 }
 
-static struct sq_bytes
-message_bytes(const struct sq_buf *b)
+int
+sq_http_fields_user(struct sq_http_fields *f, const char *shown, struct sq_bytes name,
+    struct sq_bytes value, struct sq_http_fault *fault)
 {
-	return (struct sq_bytes){sq_buf_data(b), sq_buf_len(b)};
+	return take_user(&(struct reading){.out = f, .fault = fault, .name = shown}, name, value);
+}
+
+int
+sq_http_fields_space(const struct sq_http_header *headers, size_t n, struct sq_bytes *space,
+    struct sq_http_fault *fault)
+{
+	*space = (struct sq_bytes){0};
+	for (size_t i = 0; i < n; i++) {
+		if (!fields_ours(headers[i].name))
+			continue;
+		if (!sq_bytes_are(headers[i].name, SPACE_HEADER))
+			return fields_foreign(headers[i].name, fault);
+		if (space->len > 0)
+			return sq_http_fault_say(
+			    fault, SQ_HTTP_MALFORMED, SPACE_HEADER " stands there twice");
+		*space = sq_http_trim(headers[i].value);
+		if (space->len == 0 || !sq_utf8_valid(space->p, space->len))
+			return sq_http_fault_say(
+			    fault, SQ_HTTP_MALFORMED, SPACE_HEADER " is empty, or no UTF-8");
+	}
+	return SQ_OK;
+}
+
+/* Appends a property whose value is a string or bytes, at most TEXT_MAX of them; none if empty. */
+static void
+message_property(struct sq_buf *out, enum sq_mqtt_prop_id id, struct sq_bytes value)
+{
+	if (sq_mqtt_prop_append(out, id, value) != SQ_OK)
+		abort(); /* the headers were checked */
 }
 
 /* Appends a user property whose lengths are within MQTT's. */
@@ -421,7 +491,7 @@ message_options(struct sq_buf *out, const struct sq_http_fields *f)
 	char delay[16];
 
 	if (sq_buf_len(&f->key) > 0)
-		message_user(out, SQ_PROP_KEY, message_bytes(&f->key));
+		message_user(out, SQ_PROP_KEY, sq_buf_bytes(&f->key));
 	else if (f->qos == SQ_HTTP_ASSURED)
 		message_user(out, SQ_PROP_QOS, sq_bytes_of("3"));
 	if (f->delay_s > 0) {
@@ -439,17 +509,17 @@ sq_http_fields_message(
 	struct sq_buf props = {0};
 	struct sq_msg msg;
 
-	if (sq_http_type_is_text(f->content_type) && sq_utf8_valid(payload.p, payload.len)) {
+	if (sq_media_is_characters(f->content_type) && sq_utf8_valid(payload.p, payload.len)) {
 		sq_buf_u8(&props, SQ_MQTT_PROP_PAYLOAD_FORMAT);
 		sq_buf_u8(&props, 1);
 	}
 	message_property(&props, SQ_MQTT_PROP_CONTENT_TYPE, f->content_type);
 	message_property(&props, SQ_MQTT_PROP_RESPONSE_TOPIC, f->response_topic);
-	message_property(&props, SQ_MQTT_PROP_CORRELATION_DATA, message_bytes(&f->correlation));
+	message_property(&props, SQ_MQTT_PROP_CORRELATION_DATA, sq_buf_bytes(&f->correlation));
 	message_options(&props, f);
 	sq_buf_append(&props, sq_buf_data(&f->user), sq_buf_len(&f->user));
 	msg = sq_msg_new(f->qos == SQ_HTTP_ASSURED ? 2 : f->qos, f->retain, topic,
-	    message_bytes(&props), f->expiry_s, payload);
+	    sq_buf_bytes(&props), f->expiry_s, payload);
 	sq_buf_fini(&props);
 	return msg;
 }

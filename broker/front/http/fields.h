@@ -17,10 +17,9 @@
 #include "core/msg.h"
 
 enum {
-	SQ_HTTP_KEY_MAX = 256, /* bytes of an idempotency key */
-	SQ_HTTP_ASSURED = 3,   /* QoS 3: an image of QoS 2 and a user property */
-	SQ_HTTP_HEADERS_MAX =
-	    12288, /* bytes of the headers of a request; the door ends those of 16 KiB */
+	SQ_HTTP_KEY_MAX = 256,       /* bytes of an idempotency key, or of an order key */
+	SQ_HTTP_ASSURED = 3,         /* QoS 3: an image of QoS 2 and a user property */
+	SQ_HTTP_HEADERS_MAX = 32768, /* bytes of the headers of a request */
 };
 
 struct sq_http_header {
@@ -29,14 +28,15 @@ struct sq_http_header {
 };
 
 struct sq_http_fields {
-	unsigned qos; /* 0 to SQ_HTTP_ASSURED */
-	bool retain, require_match;
+	unsigned qos;   /* 0 to SQ_HTTP_ASSURED */
+	int64_t now_ms; /* the time, since 1970 */
+	bool qos_given, retain, require_match;
 	uint32_t expiry_s; /* SQ_MSG_NO_EXPIRY: none */
 	uint32_t delay_s;  /* 0: none */
 	/* Views into the headers; empty: none. */
 	struct sq_bytes space, content_type, response_topic, receipt;
 	struct sq_buf key, correlation; /* empty: none */
-	struct sq_buf user;             /* encoded user properties: tags, and the sender's own */
+	struct sq_buf user; /* encoded user properties: tags, an order key, the sender's own */
 };
 
 /* Reads the headers at the time 'now_ms' (since 1970).  SQ_EINVAL: see 'fault'.  'out' is zeroed
@@ -47,6 +47,22 @@ int sq_http_fields_read(const struct sq_http_header *, size_t n, int64_t now_ms,
  * fault shows it as 'shown'.  Both are static. */
 int sq_http_fields_ask(struct sq_http_fields *, const char *name, const char *shown,
     struct sq_bytes value, struct sq_http_fault *fault) SQ_MUST_CHECK;
+/* Reads the headers of a request that publishes nothing by itself: of ours it may have sqmqos-space
+ * alone, which becomes '*space' (empty: none). */
+int sq_http_fields_space(const struct sq_http_header *, size_t n, struct sq_bytes *space,
+    struct sq_http_fault *fault) SQ_MUST_CHECK;
+/* Appends a tag, or a user property of the sender's own; 'shown' as above. */
+int sq_http_fields_tag(struct sq_http_fields *, const char *shown, struct sq_bytes tag,
+    struct sq_http_fault *fault) SQ_MUST_CHECK;
+int sq_http_fields_user(struct sq_http_fields *, const char *shown, struct sq_bytes name,
+    struct sq_bytes value, struct sq_http_fault *fault) SQ_MUST_CHECK;
+/* What a fault calls the fields that depend on each other. */
+struct sq_http_field_names {
+	const char *key, *qos, *receipt;
+};
+/* Checks what fields say together, and decides on the QoS where none is given. */
+int sq_http_fields_agree(struct sq_http_fields *, const struct sq_http_field_names *,
+    struct sq_http_fault *fault) SQ_MUST_CHECK;
 /* Makes the message, with one reference.  The topic has at most 65,535 bytes, and all together less
  * than 4 GiB. */
 struct sq_msg sq_http_fields_message(

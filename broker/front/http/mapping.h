@@ -19,4 +19,12 @@ void sq_http_fault_of_call(
 /* Says the problem of a message that was refused; 'how' is REFUSED or KEY_REUSED. */
 void sq_http_fault_of_published(struct sq_http_fault *, const struct sq_published *);
 
+/* Says the problem of a call about a queue (SQ_CALL_QUEUE) that did not go well. */
+void sq_http_fault_of_queue(
+    struct sq_http_fault *, const struct sq_call *, const struct sq_identity *who);
+/* Appends what became of a message of several, as a JSON object. */
+void sq_http_published_write(const struct sq_published *, unsigned qos, struct sq_buf *out);
+/* The same of one that was refused, by 'fault'. */
+void sq_http_refused_write(const struct sq_http_fault *, struct sq_buf *out);
+
 #endif

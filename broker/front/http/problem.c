@@ -78,21 +78,48 @@ problem_member(struct sq_buf *out, const char *name, struct sq_bytes text)
 	sq_json_put_string(out, text);
 }
 
-void
-sq_http_fault_write(const struct sq_http_fault *f, const char *request_id, struct sq_buf *out)
+static void
+problem_rest(const struct sq_http_fault *f, struct sq_buf *out)
 {
 	const struct sq_http_problem_row *row = &rows[f->problem];
 	struct sq_bytes detail = {sq_buf_data(&f->detail), sq_buf_len(&f->detail)};
 
-	sq_buf_printf(out, "{\"type\":\"" SQ_HTTP_PROBLEM_BASE "%s\"", row->slug);
-	problem_member(out, "title", sq_bytes_of(row->title));
 	sq_buf_printf(out, ",\"status\":%u", row->status);
 	problem_member(out, "detail", detail.len > 0 ? detail : sq_bytes_of(row->title));
 	if (f->queue != NULL)
 		problem_member(out, "queue", sq_bytes_of(f->queue));
+	if (f->pointer[0] != '\0')
+		problem_member(out, "pointer", sq_bytes_of(f->pointer));
 	if (row->retryable)
 		sq_buf_printf(out, ",\"retry-after\":%u", sq_http_fault_retry_s(f));
+}
+
+void
+sq_http_fault_at(struct sq_http_fault *f, const char *list, size_t i)
+{
+	(void)snprintf(f->pointer, sizeof f->pointer, "%s%s/%zu", list != NULL ? "/" : "",
+	    list != NULL ? list : "", i);
+}
+
+void
+sq_http_fault_write_short(const struct sq_http_fault *f, struct sq_buf *out)
+{
+	sq_buf_printf(out, "\"type\":\"%s\"", rows[f->problem].slug);
+	problem_rest(f, out);
+}
+
+void
+sq_http_fault_write(const struct sq_http_fault *f, const char *request_id,
+    const struct sq_buf *more, struct sq_buf *out)
+{
+	const struct sq_http_problem_row *row = &rows[f->problem];
+
+	sq_buf_printf(out, "{\"type\":\"" SQ_HTTP_PROBLEM_BASE "%s\"", row->slug);
+	problem_member(out, "title", sq_bytes_of(row->title));
+	problem_rest(f, out);
 	problem_member(out, "request-id", sq_bytes_of(request_id));
+	if (more != NULL)
+		sq_buf_append(out, sq_buf_data(more), sq_buf_len(more));
 	sq_buf_printf(out, "}\n");
 }
 

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "core/base32.h"
 #include "core/base64.h"
 #include "core/mem.h"
 
@@ -60,6 +61,12 @@ values_number(struct sq_bytes *b, uint64_t max, uint64_t *out)
 	b->len -= n;
 	*out = v;
 	return true;
+}
+
+int
+sq_http_number(struct sq_bytes text, uint64_t max, uint64_t *out)
+{
+	return values_number(&text, max, out) && text.len == 0 ? SQ_OK : SQ_EINVAL;
 }
 
 int
@@ -134,69 +141,51 @@ sq_http_binary(struct sq_bytes text, struct sq_buf *out)
 }
 
 static bool
-type_begins(struct sq_bytes b, const char *with)
-{
-	size_t n = strlen(with);
-
-	return b.len >= n && strncasecmp((const char *)b.p, with, n) == 0;
-}
-
-static bool
 type_is(struct sq_bytes b, const char *what)
 {
-	return b.len == strlen(what) && type_begins(b, what);
+	return b.len == strlen(what) && strncasecmp((const char *)b.p, what, b.len) == 0;
 }
 
-/* Whether a parameter says a character set that is not UTF-8. */
+/* Takes the next range off a header Accept, without its parameters. */
 static bool
-type_other_charset(struct sq_bytes parameter)
+accept_next(struct sq_bytes *accept, struct sq_bytes *range)
 {
-	parameter = sq_http_trim(parameter);
-	if (!type_begins(parameter, "charset="))
+	const unsigned char *end;
+
+	if (!sq_http_list_next(accept, range))
 		return false;
-	parameter.p += 8;
-	parameter.len -= 8;
-	return !type_is(parameter, "utf-8") && !type_is(parameter, "\"utf-8\"") &&
-	    !type_is(parameter, "us-ascii");
+	end = memchr(range->p, ';', range->len);
+	if (end != NULL)
+		range->len = (size_t)(end - range->p);
+	*range = sq_http_trim(*range);
+	return true;
 }
 
 bool
-sq_http_type_is_text(struct sq_bytes type)
+sq_http_accepts_type(struct sq_bytes accept, const char *type)
 {
-	struct sq_bytes name = {0};
+	struct sq_bytes range;
 
-	for (size_t at = 0; at < type.len;) {
-		const unsigned char *semi = memchr(type.p + at, ';', type.len - at);
-		size_t n = semi != NULL ? (size_t)(semi - type.p) - at : type.len - at;
-		struct sq_bytes part = {type.p + at, n};
-
-		if (at == 0)
-			name = sq_http_trim(part);
-		else if (type_other_charset(part))
-			return false;
-		at += n + 1;
-	}
-	return type_begins(name, "text/") || type_is(name, "application/json") ||
-	    (name.len > 5 && type_is((struct sq_bytes){name.p + name.len - 5, 5}, "+json"));
+	while (accept_next(&accept, &range))
+		if (type_is(range, type))
+			return true;
+	return false;
 }
 
 bool
 sq_http_accepts(struct sq_bytes accept)
 {
 	static const char *const ranges[] = {"*/*", "application/*", "application/json"};
-	struct sq_bytes item;
-	bool any = false;
+	struct sq_bytes list = accept, item;
 
-	while (sq_http_list_next(&accept, &item)) {
-		const unsigned char *end = memchr(item.p, ';', item.len);
+	for (size_t i = 0; i < SQ_ARRAY_LEN(ranges); i++)
+		if (sq_http_accepts_type(accept, ranges[i]))
+			return true;
+	return !sq_http_list_next(&list, &item);
+}
 
-		any = true;
-		if (end != NULL)
-			item.len = (size_t)(end - item.p);
-		item = sq_http_trim(item);
-		for (size_t i = 0; i < SQ_ARRAY_LEN(ranges); i++)
-			if (type_is(item, ranges[i]))
-				return true;
-	}
-	return !any;
+void
+sq_http_id(const unsigned char id[SQ_HTTP_ID_SIZE], char out[SQ_HTTP_ID_TEXT])
+{
+	sq_base32_write(out, id, SQ_HTTP_ID_SIZE);
 }

@@ -1,4 +1,4 @@
-/* GET /v1/backlog: how much work one declared queue has, as a single number, for what scales its
+/* GET /v1/backlog: how much work one declared or named queue has, as a single number, for what scales its
  * workload (docs/view.md).  It is a page of the queues' table with at most one row.  Pure. */
 #ifndef SQ_BROKER_FRONT_VIEW_BACKLOG_H
 #define SQ_BROKER_FRONT_VIEW_BACKLOG_H

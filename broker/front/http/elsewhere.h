@@ -1,0 +1,11 @@
+/* Requests to a broker that does not own the state (port/place.h).  Thread: the connection's. */
+#ifndef SQ_BROKER_FRONT_HTTP_ELSEWHERE_H
+#define SQ_BROKER_FRONT_HTTP_ELSEWHERE_H
+
+#include "broker/front/http/part.h"
+
+/* Says which broker owns: 503, or with ?redirect=1 a redirect to the same resource there. */
+void sq_http_elsewhere(
+    h2o_req_t *, const struct sq_http_request *, bool redirect, const struct sq_identity *who);
+
+#endif
