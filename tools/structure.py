@@ -25,7 +25,7 @@ LINES_OF_FILE, LINES_OF_FUNCTION, MEMBERS = 700, 60, 25
 # other on the shared ground, and do not see each other.  A file that is named is a place of its own.
 GROUND = "ground"
 FLOORS = {
-    "broker": [["broker/main.c"], ["broker/config"], ["broker/front/console", "broker/front/deeds", "broker/front/http", "broker/front/link", "broker/front/tap",
+    "broker": [["broker/main.c"], ["broker/program"], ["broker/config"], ["broker/front/console", "broker/front/deeds", "broker/front/http", "broker/front/link", "broker/front/tap",
                 "broker/front/view"],
                ["broker/front/access", "broker/front/door"], ["broker"], ["broker/push"], ["broker/deed", "broker/intake", "broker/subscriber"],
                ["broker/session"], ["broker/publish"], ["broker/group"], ["broker/shard"],

@@ -40,7 +40,8 @@ auth_certificates(const struct sq_broker_config *c)
 }
 
 struct sq_auth *
-sq_broker_config_auth(const struct sq_broker_config *c, bool cached, struct sq_buf *err)
+sq_broker_config_auth(
+    const struct sq_broker_config *c, bool cached, struct sq_out_shared *out, struct sq_buf *err)
 {
 	struct sq_auth_issuer *issuers = auth_issuers(c);
 	struct sq_auth_certificate *certificates = auth_certificates(c);
@@ -65,6 +66,7 @@ sq_broker_config_auth(const struct sq_broker_config *c, bool cached, struct sq_b
 		.cache_dir = cached && sq_engines[c->engine]->durable
 		    ? (const char *)sq_buf_data(&dir)
 		    : NULL,
+		.out = out,
 	    },
 	    err);
 	sq_buf_fini(&dir);

@@ -8,11 +8,14 @@
 
 #include "broker/config/auth.h"
 #include "broker/engine/engines/engines.h"
+#include "core/file.h"
 #include "core/listen.h"
 #include "core/program.h"
 #include "core/tls.h"
 #include "store/dir.h"
 #include "web/admin.h"
+
+enum { SECRET_MAX = 4096 }; /* bytes of a file with a password */
 
 static void
 check_tls(const struct sq_broker_config *c, struct sq_buf *problems)
@@ -37,11 +40,35 @@ check_readable(const char *key, const char *file, struct sq_buf *problems)
 	sq_program_problem(problems, &why);
 }
 
+/* A secret, which nobody but owner and group may read. */
+static void
+check_secret(const char *key, const char *file, struct sq_buf *problems)
+{
+	struct sq_buf secret = {0}, why = {0};
+	int e = sq_config_is_set(file) ? sq_file_read_secret(file, SECRET_MAX, &secret) : SQ_OK;
+
+	if (e != SQ_OK)
+		sq_buf_printf(&why, "%s: %s: %s", key, file, sq_file_reason(e));
+	sq_buf_wipe(&secret);
+	sq_program_problem(problems, &why);
+}
+
+static void
+check_log(const struct sq_broker_config *c, struct sq_buf *problems)
+{
+	if (c->log.kind == SQ_BROKER_LOG_LOCAL)
+		return;
+	check_secret("log.postgres.password-file", c->log.password_file, problems);
+	check_readable("log.postgres.ca-file", c->log.ca_file, problems);
+	check_readable("log.postgres.cert-file", c->log.cert_file, problems);
+	check_readable("log.postgres.key-file", c->log.key_file, problems);
+}
+
 static void
 check_auth(const struct sq_broker_config *c, struct sq_buf *problems)
 {
 	struct sq_buf why = {0};
-	struct sq_auth *auth = sq_broker_config_auth(c, false, &why);
+	struct sq_auth *auth = sq_broker_config_auth(c, false, NULL, &why);
 
 	sq_auth_free(&auth);
 	sq_program_problem(problems, &why);
@@ -120,4 +147,6 @@ sq_broker_config_check(
 	check_auth(c, problems);
 	check_listen(c, notes, problems);
 	check_store(c, problems);
+	check_log(c, problems);
+	check_readable("push.secrets-dir", c->push_secrets_dir, problems);
 }

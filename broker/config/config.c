@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "broker/auth/acl/acl.h"
+#include "broker/config/push.h"
 #include "broker/engine/engines/engines.h"
 #include "core/dumps.h"
 #include "core/log.h"
@@ -24,6 +25,7 @@
 #define RULE(field) offsetof(struct sq_broker_rule, field)
 #define LIMIT(kind) offsetof(struct sq_broker_space, limits.of[SQ_SHARE_##kind])
 #define ISSUER(field) offsetof(struct sq_broker_issuer, field)
+#define ALLOW(field) offsetof(struct sq_broker_allow, field)
 #define CERTIFICATE(field) offsetof(struct sq_broker_certificate, field)
 
 static const char *const durabilities[] = {"always", "interval", "none", NULL};
@@ -31,6 +33,8 @@ static const char *const owners[] = {"account", "namespace", NULL};
 static const char *const acl_defaults[] = {"allow", "deny", NULL};
 static const char *const unknowns[] = {"refuse", "warn", NULL};
 static const char *const characters[] = {"allow", "refuse", NULL};
+static const char *const logs[] = {"local", "postgres", NULL};
+static const char *const copies[] = {"auto", "managed", NULL};
 static const char *const automatic[] = {"auto", NULL};
 static const char *const levels[] = {"debug", "info", "warn", "error", NULL};
 
@@ -40,6 +44,11 @@ static const char *const levels[] = {"debug", "info", "warn", "error", NULL};
 const struct sq_config_key sq_broker_config_keys[] = {
     {"listen.address", SQ_CFG_STRING, AT(listen), "0.0.0.0:7443", 0, 0, NULL,
 	"Where sidecars connect: host:port, [v6]:port, or *:port for every address."},
+    {"listen.advertise", SQ_CFG_STRING, AT(log.advertise), NULL, 0, 0, NULL,
+	"Of several brokers: host:port of this one that sidecars are sent to; unset: "
+	"listen.address, with the machine's name where that is a wildcard."},
+    {"broker.id", SQ_CFG_STRING, AT(log.id), NULL, 0, 0, NULL,
+	"Of several brokers: the name of this one, which no other has; unset: the machine's."},
     {"tls.enabled", SQ_CFG_BOOL, AT(tls), "true", 0, 0, NULL,
 	"TLS 1.3 on that address; false: clear text, HTTP/2 with prior knowledge."},
     {"tls.cert-file", SQ_CFG_STRING, AT(tls_cert), NULL, 0, 0, NULL,
@@ -175,6 +184,49 @@ const struct sq_config_key sq_broker_config_keys[] = {
 	"Where sessions and messages live; embedded: on this broker's disk; memory: they end with "
 	"the "
 	"process."},
+    {"log.kind", SQ_CFG_ENUM, AT(log.kind), "local", 0, 0, logs,
+	"Where the embedded engine's log is; local: in store.dir; postgres: in a database, for "
+	"several "
+	"brokers, of which one serves; store.dir is a cache then."},
+    {"log.postgres.hosts", SQ_CFG_LIST, AT(log.hosts), NULL, 0, 0, NULL,
+	"Its servers, host:port, all of them: the one that can be written to is taken."},
+    {"log.postgres.database", SQ_CFG_STRING, AT(log.database), "sqmqos", 0, 0, NULL,
+	"Name of the database."},
+    {"log.postgres.user", SQ_CFG_STRING, AT(log.user), "sqmqos", 0, 0, NULL,
+	"Role of the brokers there."},
+    {"log.postgres.password-file", SQ_CFG_STRING, AT(log.password_file), NULL, 0, 0, NULL,
+	"File with its password, read for each connection; unset: none is shown."},
+    {"log.postgres.schema", SQ_CFG_STRING, AT(log.schema), "sqmqos", 0, 0, NULL,
+	"Schema of the log; brokers of one log have the same."},
+    {"log.postgres.ca-file", SQ_CFG_STRING, AT(log.ca_file), NULL, 0, 0, NULL,
+	"PEM file of the authorities of the servers; unset: the system's. Only loopback and Unix "
+	"sockets are spoken to without TLS."},
+    {"log.postgres.cert-file", SQ_CFG_STRING, AT(log.cert_file), NULL, 0, 0, NULL,
+	"PEM file with the brokers' certificate for the servers; unset: none."},
+    {"log.postgres.key-file", SQ_CFG_STRING, AT(log.key_file), NULL, 0, 0, NULL,
+	"PEM file with its private key."},
+    {"log.postgres.create", SQ_CFG_BOOL, AT(log.create), "true", 0, 0, NULL,
+	"Make schema and tables where there are none; false: as sqmqos-broker --log-schema prints "
+	"them, by an administrator."},
+    {"log.import", SQ_CFG_BOOL, AT(log.import), "false", 0, 0, NULL,
+	"Bring the store of files that store.dir has into a log that is new, at the start; a "
+	"broker "
+	"whose broker.id ends in -1, -2 and so on leaves a new log to the one in -0."},
+    {"log.copies", SQ_CFG_ENUM, AT(log.copies), "auto", 0, 0, copies,
+	"How a second copy of each commit is known; auto: by the server's "
+	"synchronous_standby_names; managed: the service that runs it sees to one."},
+    {"log.unsafe", SQ_CFG_BOOL, AT(log.unsafe), "false", 0, 0, NULL,
+	"Take a server that can lose what it has confirmed: one copy, or no sync to disk."},
+    {"log.isolated-for", SQ_CFG_DURATION, AT(log.isolated_ms), "90s", 0, DAY, NULL,
+	"A broker that serves, and has had no answer of the log for so long, ends, to come back as "
+	"one that follows; 0s: never."},
+    {"log.segment-size", SQ_CFG_SIZE, AT(log.segment_size), "1Gi", MIB, MIB *MIB, NULL,
+	"Bytes of the log after which a new segment begins, which is dropped as a whole."},
+    {"log.segment-age", SQ_CFG_DURATION, AT(log.segment_age_ms), "1h", MINUTE, 365 * DAY, NULL,
+	"And the time after which, of one that has a sixty-fourth of these bytes."},
+    {"log.snapshot-size", SQ_CFG_SIZE, AT(log.snapshot_size), "256Mi", MIB, MIB *MIB, NULL,
+	"Bytes of the log, and at least twice the last snapshot's, after which a broker writes a "
+	"snapshot of the store to it: those with an empty store.dir begin with the newest."},
     {"store.dir", SQ_CFG_STRING, AT(store_dir), "/var/lib/sqmqos", 0, 0, NULL,
 	"Directory of the embedded engine, for one broker alone; made when missing."},
     {"store.durability", SQ_CFG_ENUM, AT(durability), "always", 0, 0, durabilities,
@@ -195,6 +247,9 @@ const struct sq_config_key sq_broker_config_keys[] = {
     {"admin.listen", SQ_CFG_STRING, AT(admin_listen), "127.0.0.1:9090", 0, 0, NULL,
 	"Address of /livez, /readyz and /metrics, as 127.0.0.1:9090, localhost:9090, or *:9090 for "
 	"every address of IPv4 and IPv6; empty: none."},
+    {"admin.advertise", SQ_CFG_STRING, AT(log.admin_advertise), NULL, 0, 0, NULL,
+	"Of several brokers: host:port of admin.listen that the others name; unset: as "
+	"listen.advertise."},
     {"admin.console", SQ_CFG_BOOL, AT(console), "false", 0, 0, NULL,
 	"The console, a web page of the broker's view, at /console/ of admin.listen."},
     {"limits.max-packet", SQ_CFG_SIZE, AT(max_packet), "1088Ki", 1024, 16 * MIB, NULL,
@@ -225,7 +280,8 @@ const struct sq_config_key sq_broker_config_keys[] = {
     {"limits.memory", SQ_CFG_SIZE, AT(memory), "auto", 16 * MIB, 0, automatic,
 	"Memory of the process: publishers are slowed down from 80 % on, from 95 % on nothing is "
 	"taken that needs more; auto: three quarters of the control group's, or half of the "
-	"machine's."},
+	"machine's.",
+	true},
     {"limits.topic-levels", SQ_CFG_UINT, AT(limits.topic_levels), "128", 1, SQ_TOPIC_LEVELS_MAX,
 	NULL,
 	"Levels of a topic name or filter. This key, the next one and those of mqtt are told to "
@@ -279,8 +335,15 @@ const struct sq_config_key sq_broker_config_keys[] = {
 	"Requests of the HTTP API that one connection has at work; for more the answer is 429."},
     {"http.max-identity-requests", SQ_CFG_UINT, AT(http_max_identity), "4096", 1, 1000000, NULL,
 	"The same of one identity, over all its connections."},
+    {"http.max-identity-connections", SQ_CFG_UINT, AT(http_max_conns), "4096", 1, 1000000, NULL,
+	"Connections that ask the HTTP API with one identity, at most a quarter of "
+	"link.max-connections; on one more the answer is 429, and it is closed."},
     {"http.max-body", SQ_CFG_SIZE, AT(http_max_body), "auto", 1024, 64 * MIB, automatic,
 	"Largest body of a request of the HTTP API; auto: limits.max-packet and 64 KiB."},
+    {"http.max-wait", SQ_CFG_DURATION, AT(http_wait_ms), "60s", SECOND, HOUR, NULL,
+	"Longest wait of a request for messages of a queue."},
+    {"http.max-batch", SQ_CFG_UINT, AT(http_max_batch), "1000", 1, 1000, NULL,
+	"Messages of one request that publishes many, and leases of one that settles."},
     {"http.rate", SQ_CFG_UINT, AT(http_rate), "0", 0, 10000000, NULL,
 	"Publishes over the HTTP API of one identity in a second; 0: any number."},
     {"http.cors-origins", SQ_CFG_LIST, AT(http_origins), NULL, 0, 0, NULL,
@@ -292,9 +355,10 @@ const struct sq_config_key sq_broker_config_keys[] = {
     {"session.grace", SQ_CFG_DURATION, AT(grace_ms), "30s", 0, HOUR, NULL,
 	"How long a session waits for its sidecar after a lost link before its will is published.",
 	true},
-    {"session.recovery-time", SQ_CFG_DURATION, AT(recovery_ms), "5s", 0, HOUR, NULL,
-	"After a start, when sidecars come back with sessions that are lost: how long messages are "
-	"not taken, so that their subscribers are back first; 0s: not at all."},
+    {"session.recovery-time", SQ_CFG_DURATION, AT(recovery_ms), "auto", 0, HOUR, automatic,
+	"After a start: how long messages are not taken, so that lost subscribers are back first; "
+	"0s: "
+	"not at all; auto: 5s, with several brokers 2s, after a hand-over not at all."},
     {"session.max-expiry", SQ_CFG_DURATION, AT(session_expiry_max_ms), "168h", 0, 3650 * DAY, NULL,
 	"Longest session expiry that is granted.", true},
     {"queue.max-messages", SQ_CFG_UINT, AT(queue_max_msgs), "100000", 1, 100000000, NULL,
@@ -335,6 +399,40 @@ const struct sq_config_key sq_broker_config_keys[] = {
 	"Keys within the window, at about 72 bytes of memory each; above that, QoS 3 messages with "
 	"new keys are refused.",
 	true},
+    {"pull.max-leases", SQ_CFG_UINT, AT(pull_max_leases), "20000", 1, 1000000, NULL,
+	"Messages of a named queue that pullers have leased at a time; with more, 429."},
+    {"subscribers.dir", SQ_CFG_STRING, AT(subscribers_dir), NULL, 0, 0, NULL,
+	"Folder of YAML files that declare named queues, `{SPACE: {NAME: {...}}}`; read again when "
+	"anything in it changes."},
+    {"pull.settle-window", SQ_CFG_DURATION, AT(pull_settle_window_ms), "1h", SECOND, 7 * DAY, NULL,
+	"How long it is remembered what pullers have settled, for requests that are repeated."},
+    {"push.allow", SQ_CFG_RECORDS, AT(push_allow), NULL, sizeof(struct sq_broker_allow), 0, NULL,
+	"Where named queues may push to beside public addresses by https; an item has host, cidr, "
+	"or both.",
+	true},
+    {"push.allow[].host", SQ_CFG_STRING, ALLOW(host), NULL, 0, 0, NULL,
+	"Pattern of hosts of URLs, with * and ?, and {space} for the queue's space: they may be "
+	"reached by http, and without cidr in private networks, too."},
+    {"push.allow[].cidr", SQ_CFG_STRING, ALLOW(cidr), NULL, 0, 0, NULL,
+	"Addresses, as 10.0.0.0/8; unset: private ones of that host. Loopback, link-local and what "
+	"else is no destination needs a range within theirs, an address of the broker that one."},
+    {"push.allow[].spaces", SQ_CFG_LIST, ALLOW(spaces), NULL, 0, 0, NULL,
+	"Patterns of the spaces whose queues that counts for; unset: all."},
+    {"push.trusted", SQ_CFG_LIST, AT(push_trusted), NULL, 0, 0, NULL,
+	"Patterns of hosts, as in push.allow, to which queues that the API declares are pushed "
+	"without asking the target for its consent.",
+	true},
+    {"push.origin", SQ_CFG_STRING, AT(push_origin), NULL, 0, 0, NULL,
+	"The name by which targets are asked for their consent and told who pushes; unset: the "
+	"machine's."},
+    {"push.proxy", SQ_CFG_STRING, AT(push_proxy), NULL, 0, 0, NULL,
+	"Proxy that all pushes go through, as http://proxy.example:3128; it then looks names up, "
+	"and has to deny addresses. None is taken from the environment."},
+    {"push.connections-per-origin", SQ_CFG_UINT, AT(push_per_origin), "64", 1, 1000, NULL,
+	"Connections of one space to one scheme, host and port."},
+    {"push.secrets-dir", SQ_CFG_STRING, AT(push_secrets_dir), NULL, 0, 0, NULL,
+	"Folder of the secrets that queues name, SPACE/NAME, readable by the owner and its group "
+	"alone; each is read again when it changes."},
     {"message.unknown-properties", SQ_CFG_ENUM, AT(unknown_properties), "refuse", 0, 0, unknowns,
 	"What becomes of a message with a user property of an unknown name that starts with "
 	"sqmqos-; refuse: 0x83; warn: it is taken, counted and logged.",
@@ -426,6 +524,8 @@ sq_broker_config_load(
 		sq_buf_printf(err, "tls.key-file: needed with tls.cert-file");
 		return SQ_EINVAL;
 	}
+	if (sq_broker_config_log(c, err) != SQ_OK)
+		return SQ_EINVAL;
 	if (sq_broker_config_identities(c, err) != SQ_OK)
 		return SQ_EINVAL;
 	if (config_expiry(c, err) != SQ_OK)
@@ -433,6 +533,8 @@ sq_broker_config_load(
 	if (config_events_topic(c, err) != SQ_OK)
 		return SQ_EINVAL;
 	if (config_acl(c, err) != SQ_OK)
+		return SQ_EINVAL;
+	if (sq_broker_config_push_check(c, err) != SQ_OK)
 		return SQ_EINVAL;
 	if (sq_broker_config_spaces(c, err) != SQ_OK)
 		return SQ_EINVAL;
@@ -471,7 +573,7 @@ sq_broker_config_cfg(const struct sq_broker_config *c)
 	    .max_packet = (uint32_t)c->max_packet,
 	    .grace_ms = c->grace_ms,
 	    .sys_interval_ms = c->sys_interval_ms,
-	    .recovery_ms = c->recovery_ms,
+	    .recovery_ms = sq_broker_config_recovery_ms(c, false),
 	    .session_expiry_max_s = c->session_expiry_max_ms / SECOND,
 	    .max_inflight = (uint32_t)c->max_inflight,
 	    .queue_max_msgs = (uint32_t)c->queue_max_msgs,
@@ -488,6 +590,8 @@ sq_broker_config_cfg(const struct sq_broker_config *c)
 	    .dead_max_msgs = (uint32_t)c->dead_max_msgs,
 	    .dead_max_bytes = c->dead_max_bytes,
 	    .key_window_ms = c->key_window_ms,
+	    .pull_max_leases = (uint32_t)c->pull_max_leases,
+	    .pull_settle_window_ms = c->pull_settle_window_ms,
 	    .max_keys = c->max_keys,
 	    .unknown_properties = c->unknown_properties != 0,
 	    .limits = sq_limits_own(&c->limits),

@@ -108,8 +108,7 @@ explain_token(const char *name, const char *file, struct sq_buf *err)
 	if (rc != SQ_OK)
 		sq_buf_printf(err, "%s", sq_file_reason(rc));
 	else
-		tokens = sq_tokens_parse(
-		    (struct sq_bytes){sq_buf_data(&text), sq_buf_len(&text)}, err);
+		tokens = sq_tokens_parse(sq_buf_bytes(&text), err);
 	if (tokens != NULL) {
 		who = sq_tokens_named(tokens, name);
 		if (who != NULL)
@@ -172,9 +171,10 @@ explain_who(const char *name, const struct sq_broker_config *c, struct sq_buf *e
 	return explain_identity(name, NULL);
 }
 
-/* Asks for the verb in the way of a client. */
+/* Asks for the verb in the way of a client.  'own': the space is one of his.  '*why' is
+ * then what decides, NULL: the rules. */
 static int
-explain_ask(struct sq_acl_subject *s, enum sq_acl_verb verb, struct sq_bytes object,
+explain_ask(struct sq_acl_subject *s, bool own, enum sq_acl_verb verb, struct sq_bytes object,
     struct sq_acl_verdict *v, const char **why)
 {
 	struct sq_topic_filter f;
@@ -186,12 +186,16 @@ explain_ask(struct sq_acl_subject *s, enum sq_acl_verb verb, struct sq_bytes obj
 	if (verb == SQ_ACL_PUBLISH) {
 		if (sq_topic_name_check(object, why) != SQ_OK)
 			return SQ_EINVAL;
-		*why = sq_topic_closed(object);
+		v->allowed = own && sq_topic_is_reply(object);
+		*why = v->allowed ? "no rule is asked for a reply" : sq_topic_closed(object);
 		if (*why != NULL)
-			return SQ_EDENIED;
+			return SQ_OK;
 	} else if (verb == SQ_ACL_SUBSCRIBE) {
 		if (sq_topic_filter_parse(object, &f, why) != SQ_OK)
 			return SQ_EINVAL;
+		*why = sq_topic_is_reply(f.filter) ? "nobody subscribes to $reply" : NULL;
+		if (*why != NULL)
+			return SQ_OK;
 		(void)sq_acl_may_subscribe(s, &f,
 		    sq_topic_is_dead(f.filter) ? sq_bytes_of(SQ_ACL_DEAD_QUEUE)
 					       : (struct sq_bytes){0},
@@ -204,16 +208,16 @@ explain_ask(struct sq_acl_subject *s, enum sq_acl_verb verb, struct sq_bytes obj
 
 static void
 explain_say(const struct sq_explain *e, const struct sq_acl_who *who,
-    const struct sq_acl_verdict *v, const char *closed, FILE *out)
+    const struct sq_acl_verdict *v, const char *why, FILE *out)
 {
 	struct sq_buf by = {0};
 
-	if (closed == NULL)
+	if (why == NULL)
 		sq_acl_verdict_print(v, true, &by);
 	else
-		sq_buf_printf(&by, "%s", closed);
+		sq_buf_printf(&by, "%s", why);
 	fprintf(out, "%s: %s %s, by %s as %s in space %s: %.*s\n",
-	    closed == NULL && v->allowed ? "allowed" : "denied", e->verb, e->object,
+	    v->allowed ? "allowed" : "denied", e->verb, e->object,
 	    who->identity[0] != '\0' ? who->identity : "nobody", who->client, who->space,
 	    (int)sq_buf_len(&by), (const char *)sq_buf_data(&by));
 	fflush(out);
@@ -236,14 +240,14 @@ explain_with(const struct sq_explain *e, struct sq_acl *acl, const struct sq_acl
 		return SQ_EXIT_CONFIG;
 	}
 	s = sq_acl_subject_new(acl, who);
-	rc = explain_ask(s, verb, sq_bytes_of(e->object), &v, &why);
+	rc = explain_ask(s, who->own, verb, sq_bytes_of(e->object), &v, &why);
 	sq_acl_subject_free(&s);
 	if (rc == SQ_EINVAL) {
 		sq_buf_printf(err, "--explain-acl: %s", why);
 		return SQ_EXIT_CONFIG;
 	}
-	explain_say(e, who, &v, rc == SQ_EDENIED ? why : NULL, out);
-	return rc == SQ_OK && v.allowed ? SQ_EXPLAIN_ALLOWED : SQ_EXPLAIN_DENIED;
+	explain_say(e, who, &v, why, out);
+	return v.allowed ? SQ_EXPLAIN_ALLOWED : SQ_EXPLAIN_DENIED;
 }
 
 /* Whether an issuer's accounts have a space of its own, or 'kubernetes': their namespaces. */

@@ -1,5 +1,6 @@
 #include "broker/config/who.h"
 
+#include "broker/engine/engines/engines.h"
 #include "core/log.h"
 #include "core/mem.h"
 #include "core/memory.h"
@@ -27,4 +28,10 @@ sq_broker_config_say_who(const struct sq_broker_config *c)
 	    (int)sq_buf_len(&by), (const char *)sq_buf_data(&by), c->acl.n,
 	    (unsigned long long)sq_memory_limit());
 	sq_buf_fini(&by);
+	if (sq_broker_config_open(c) && c->insecure)
+		SQ_WARN("broker",
+		    "auth.insecure: whoever reaches %s may read and publish everything", c->listen);
+	if (!sq_engines[c->engine]->durable)
+		SQ_INFO("broker", "engine %s: sessions and messages do not survive a restart",
+		    sq_engines[c->engine]->name);
 }

@@ -4,7 +4,7 @@
 
 #include "broker/config/config.h"
 
-/* Logs by what callers are known, and their bounds.  The limit of memory is set. */
+/* Logs by what callers are known, their bounds, and what is open to everybody or kept by nobody.  The limit of memory is set. */
 void sq_broker_config_say_who(const struct sq_broker_config *);
 
 #endif

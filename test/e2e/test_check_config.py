@@ -186,7 +186,7 @@ async def test_the_sidecars_own_files_and_addresses(env):
                    f"annotations.file: {missing}: No such file or directory", start=None)
     (folder / "annotations").write_text(render({"sqmqos.io/subscribe": "- {filtr: a}"}))
     said = [f"annotations.file: {folder / 'annotations'}: sqmqos.io/subscribe: line 1, column {problem}"
-            for problem in ("3: a filter or a tag is needed",
+            for problem in ("3: a filter, a tag or a queue is needed",
                             "4: unknown field 'filtr', did you mean filter?")]
     await made.bad({}, *said, start=None)
     sidecar = parts.Program("sidecar", "waits", folder,
@@ -321,6 +321,66 @@ async def test_whose_certificates_are_taken(env):
         assert code == 2 and said in error, (auth, error)
     code, _, error = await broker.run({"auth": ca, "tls": {"enabled": False}}, "--check-config")
     assert code == 2 and "auth.client-ca-file: needs tls.enabled" in error, error
+
+
+async def test_where_pushes_may_go(env):
+    broker = Configured(env, "broker")
+    at = f"{broker.folder / 'config.yaml'}:"
+    (broker.folder / "secrets").mkdir()
+    await broker.good({"push": {
+        "allow": [{"host": "*.{space}.svc.cluster.local"}, {"cidr": "10.0.0.0/8", "spaces": ["shop", "team-*"]},
+                  {"host": "localhost", "cidr": "127.0.0.0/8"}],
+        "trusted": ["*.{space}.svc.cluster.local"], "origin": "sqmqos.example", "proxy": "http://proxy.example:3128",
+        "connections-per-origin": 8, "secrets-dir": str(broker.folder / "secrets")}})
+    good = {"host": "hooks.example"}
+    for item, said in (
+            ({}, "host, cidr, or both"),
+            ({"host": ""}, "host, cidr, or both"),
+            ({"hosts": "x"}, "unknown key, did you mean push.allow[].host?"),
+            ({"host": "https://x"}, "https://x is no host"),
+            ({"host": "127.0.0.1"}, "host: 127.0.0.1 is loopback, which needs cidr, too: cidr: 127.0.0.1"),
+            ({"cidr": "10.0.0.0/33"}, "cidr: 10.0.0.0/33: 0 to 32 bits follow '/'"),
+            ({"cidr": "10.0.0.1/8"}, "cidr: 10.0.0.1/8: has more bits than the 8 that count"),
+            ({"cidr": "intern"}, "cidr: intern is neither an address nor a range")):
+        code, _, error = await broker.run({"push": {"allow": [good, item]}}, "--check-config")
+        assert code == 2 and error.startswith(f"sqmqos-broker: {at}"), (item, error)
+        assert "push.allow[1]" in error and said in error, (item, error)
+    for push, said in (
+            ({"trusted": ["https://x"]}, "push.trusted: https://x is no host"),
+            ({"origin": "a b"}, "push.origin: a b: a name as of a host"),
+            ({"proxy": "proxy.example:3128"}, "push.proxy: a URL begins with"),
+            ({"proxy": "http://u:secret@proxy.example"}, "push.proxy: a URL has no user information"),
+            ({"proxy": "http://proxy.example/path"}, "push.proxy: a proxy's URL has no path"),
+            ({"proxy": "https://proxy.example:3128"}, "push.proxy: a proxy is asked by http:// alone"),
+            ({"connections-per-origin": 0}, "push.connections-per-origin"),
+            ({"secrets-dir": str(broker.folder / "missing")}, "push.secrets-dir: ")):
+        code, _, error = await broker.run({"push": push}, "--check-config")
+        assert code == 2 and said in error and "secret@" not in error, (push, error)
+
+
+async def test_urls_of_files_are_judged(env):
+    broker = Configured(env, "broker")
+    folder = broker.folder / "subscribers"
+    folder.mkdir()
+    file = folder / "q.yaml"
+    urls = {"a": "https://hooks.example/x", "b": "http://sink.shop.svc.cluster.local/{topic.1}",
+            "c": "http://hooks.example/tok-7c1f", "d": "https://127.0.0.1/", "e": "https://0x7f.1/",
+            "f": "https://[::ffff:169.254.169.254]/latest", "g": "http://sink.bank.svc.cluster.local/"}
+    file.write_text("shop:\n" + "".join(
+        f"  {name}:\n    bindings: [{{filter: x}}]\n    push:\n      url: \"{url}\"\n" for name, url in urls.items()))
+    config = {"subscribers": {"dir": str(folder)},
+              "push": {"allow": [{"host": "*.{space}.svc.cluster.local"}]}}
+    code, _, error = await broker.run(config, "--check-config")
+    lines = error.splitlines()
+    assert code == 2 and "tok-7c1f" not in error and len(lines) == 5, error
+    for line, name, said in zip(lines, "cdefg", (
+            "hooks.example: http goes only to hosts that push.allow names",
+            "127.0.0.1 is loopback", "127.0.0.1 is loopback", "169.254.169.254 is link-local",
+            "sink.bank.svc.cluster.local: http goes only to hosts")):
+        place = 2 + 4 * "abcdefg".index(name)
+        assert line.startswith(f"sqmqos-broker: {file}:{place}: shop.{name}.push.url: ") and said in line, line
+    config["push"]["allow"] += [{"host": "*", "cidr": "127.0.0.0/8"}, {"cidr": "169.254.169.254"}]
+    await broker.good(config)
 
 
 async def test_rules(env):
