@@ -1,4 +1,5 @@
 /* The verbs that change something: sessions rm, queues purge, dead-letters redrive. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -168,6 +169,8 @@ sq_run_purge(const struct sq_run *r)
 
 	if (!deeds_texts(r) || !sq_option_number(o, SQ_OPTION_MAX, 1, DEEDS_MAX, &most))
 		return SQ_EXIT_USAGE;
+	if (sq_option_given(o, SQ_OPTION_URL))
+		return sq_run_purge_http(r);
 	if (!sq_option_given(o, SQ_OPTION_YES))
 		return purge_would(r);
 	body = json_object();
@@ -217,6 +220,22 @@ redrive_letters(const char *text)
 	return NULL;
 }
 
+/* What only the HTTP API selects by; false: it has been said. */
+static bool
+redrive_admin_takes(const struct sq_options *o)
+{
+	static const enum sq_option_id http[] = {
+	    SQ_OPTION_FILTER, SQ_OPTION_REASON, SQ_OPTION_TO, SQ_OPTION_CA};
+	char what[64];
+
+	for (size_t i = 0; i < sizeof http / sizeof http[0]; i++) {
+		snprintf(what, sizeof what, "--%s", sq_option_table[http[i]].name);
+		if (sq_option_given(o, http[i]))
+			return sq_say_usage(what, " is for the HTTP API: --url is its address");
+	}
+	return true;
+}
+
 int
 sq_run_redrive(const struct sq_run *r)
 {
@@ -226,6 +245,10 @@ sq_run_redrive(const struct sq_run *r)
 	json_t *body, *list = NULL;
 
 	if (!deeds_texts(r) || !sq_option_number(o, SQ_OPTION_MAX, 1, DEEDS_MAX, &most))
+		return SQ_EXIT_USAGE;
+	if (sq_option_given(o, SQ_OPTION_URL))
+		return sq_run_redrive_http(r);
+	if (!redrive_admin_takes(o))
 		return SQ_EXIT_USAGE;
 	if (r->operand == NULL && o->value[SQ_OPTION_SPACE] == NULL) {
 		sq_say_usage("a queue, or --space NAME, is missing", "");

@@ -1,7 +1,9 @@
 /* The verbs of messages as apps see them: pub and sub. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/api/api.h"
 #include "cli/mqtt/pub.h"
 #include "cli/mqtt/sub.h"
 #include "cli/print.h"
@@ -79,6 +81,32 @@ pub_run(const struct sq_pub_ask *ask)
 	return sq_print(&out, &err, rc == 0 ? SQ_EXIT_GOOD : SQ_EXIT_ERROR, SQ_EXIT_ERROR);
 }
 
+/* Whether the URL is of an HTTP API. */
+static bool
+pub_is_http(const struct sq_options *o)
+{
+	const char *url = o->value[SQ_OPTION_URL];
+
+	return sq_api_url(url != NULL ? url : getenv("SQMQOS_URL"));
+}
+
+/* What MQTT has other words for; false: it has been said. */
+static bool
+pub_mqtt_takes(const struct sq_options *o)
+{
+	static const enum sq_option_id http[] = {SQ_OPTION_TTL, SQ_OPTION_DELAY,
+	    SQ_OPTION_ORDER_KEY, SQ_OPTION_TYPE, SQ_OPTION_JSON, SQ_OPTION_TOKEN, SQ_OPTION_CA,
+	    SQ_OPTION_SPACE};
+	char what[64];
+
+	for (size_t i = 0; i < SQ_ARRAY_LEN(http); i++) {
+		snprintf(what, sizeof what, "--%s", sq_option_table[http[i]].name);
+		if (sq_option_given(o, http[i]))
+			return sq_say_usage(what, " is for a --url of https");
+	}
+	return true;
+}
+
 int
 sq_run_pub(const struct sq_run *r)
 {
@@ -95,7 +123,9 @@ sq_run_pub(const struct sq_run *r)
 	int code = SQ_EXIT_USAGE;
 
 	qos = ask.key != NULL || ask.receipt != NULL ? 3 : 1;
-	if (sq_option_number(o, SQ_OPTION_WITH_QOS, 0, 3, &qos) &&
+	if (pub_is_http(o))
+		return pub_payload(o, &ask) ? sq_run_pub_http(r) : SQ_EXIT_USAGE;
+	if (pub_mqtt_takes(o) && sq_option_number(o, SQ_OPTION_WITH_QOS, 0, 3, &qos) &&
 	    sq_option_number(o, SQ_OPTION_TIMEOUT, 1, EXCHANGE_TIMEOUT_MAX_S, &wait_s) &&
 	    pub_payload(o, &ask) && pub_properties(o, &ask)) {
 		ask.qos = (unsigned)qos;

@@ -84,6 +84,8 @@ sq_man_text(struct sq_buf *out, const struct sq_verb *verbs, size_t n)
 	    ".SH ENVIRONMENT\n.TP\n\\fBSQMQOS_ADMIN\\fR\nThe address for \\fB\\-\\-admin\\fR.\n"
 	    ".TP\n\\fBKUBECONFIG\\fR\nThe files for \\fB\\-\\-kubeconfig\\fR.\n"
 	    ".TP\n\\fBSQMQOS_URL\\fR\nThe address for \\fB\\-\\-url\\fR.\n"
+	    ".TP\n\\fBSQMQOS_TOKEN_FILE\\fR, \\fBSQMQOS_CA_FILE\\fR\nThe files for "
+	    "\\fB\\-\\-token\\-file\\fR and \\fB\\-\\-ca\\fR at the HTTP API.\n"
 	    ".SH EXIT STATUS\n.TP\n\\fB0\\fR\nAll is good, perhaps with warnings.\n"
 	    ".TP\n\\fB1\\fR\nManifests have problems, the broker's view can't be had, or a message "
 	    "is "

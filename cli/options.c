@@ -61,7 +61,8 @@ options_id(int c)
 static bool
 options_repeat(struct sq_options *o, int id, const char *value)
 {
-	if (id != SQ_OPTION_TAG && id != SQ_OPTION_PROPERTY)
+	if (id != SQ_OPTION_TAG && id != SQ_OPTION_PROPERTY && id != SQ_OPTION_FILTER &&
+	    id != SQ_OPTION_SET)
 		return true;
 	if (o->n_repeated == SQ_OPTION_REPEATED_MAX)
 		return false;

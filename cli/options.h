@@ -17,12 +17,15 @@ enum { SQ_OPTION_FILES_MAX = 1000, SQ_OPTION_REPEATED_MAX = 64 };
 	    "the installation's settings.yaml (in the ConfigMap of the injector)") \
 	X(BUNDLE, "trust-bundle", 0, "FILE", \
 	    "certificates in PEM that the sidecars trust (inject)") \
+	X(CA, "ca", 0, "FILE", \
+	    "authorities of the HTTP API in PEM; without it SQMQOS_CA_FILE, or the system's") \
 	X(NAMESPACE, "namespace", 'n', "NAME", \
 	    "where the manifests go to, if they don't say it (explain, inject, scale)") \
 	X(ADMIN, "admin", 0, "URL", \
 	    "the broker's admin.listen; without it SQMQOS_ADMIN, or http://127.0.0.1:9090") \
 	X(TOKEN, "token-file", 0, "FILE", \
-	    "a token whose identity may operate by the broker's acl") \
+	    "a token whose identity may operate by the broker's acl; of the HTTP API, without it " \
+	    "SQMQOS_TOKEN_FILE") \
 	X(KUBE_CONTEXT, "kube-context", 0, "CONTEXT", \
 	    "a context of the kubeconfig: the broker is asked through its API server") \
 	X(KUBE_NAMESPACE, "kube-namespace", 0, "NAME", \
@@ -42,11 +45,11 @@ enum { SQ_OPTION_FILES_MAX = 1000, SQ_OPTION_REPEATED_MAX = 64 };
 	X(TAG, "tag", 0, "TAG", \
 	    "a tag of the message, as its property tag has it; of pub several times") \
 	X(URL, "url", 0, "URL", \
-	    "where MQTT is spoken; without it SQMQOS_URL, or mqtt://localhost:1883 (pub, sub)") \
+	    "where MQTT is spoken, mqtt://localhost:1883 (pub, sub), or a broker's HTTP API, as " \
+	    "https://HOST:7443; without it SQMQOS_URL") \
 	X(WITH_QOS, "qos", 'q', "N", \
 	    "quality of service: pub 0 to 3, 1 without it, and 3 with --key or --receipt; sub 0 " \
-	    "to " \
-	    "2, 1 without it") \
+	    "to 2, 1 without it; bind 1 or 2") \
 	X(MESSAGE, "message", 'm', "TEXT", \
 	    "the payload (pub); the key of a message, or its origin (why)") \
 	X(STDIN, "stdin", 0, NULL, "standard input is the payload (pub)") \
@@ -54,21 +57,52 @@ enum { SQ_OPTION_FILES_MAX = 1000, SQ_OPTION_REPEATED_MAX = 64 };
 	X(WITH_RETAIN, "retain", 'r', NULL, "the message is kept for later subscribers (pub)") \
 	X(KEY, "key", 0, "KEY", \
 	    "of QoS 3: the same key is stored once (pub); the key of the message (why)") \
+	X(TTL, "ttl", 0, "DURATION", "when the message expires, as 90s, 10m, 24h (pub, HTTP)") \
+	X(DELAY, "delay", 0, "DURATION", \
+	    "until the message is delivered (pub, HTTP), or is free again (nack)") \
+	X(ORDER_KEY, "order-key", 0, "KEY", \
+	    "a queue of order: key hands out what has one key in order (pub, HTTP)") \
+	X(TYPE, "content-type", 0, "TYPE", "the payload's type, as application/json (pub, HTTP)") \
+	X(WAIT, "wait", 0, "DURATION", \
+	    "how long messages are waited for, 20s without it (receive)") \
+	X(LEASE, "lease", 0, "DURATION", \
+	    "how long messages are the receiver's: the queue's lease without it, with --exec 30s " \
+	    "(receive); how long the lease is from now on (extend)") \
+	X(ACK, "ack", 0, "WHEN", \
+	    "manual: by sqmqos ack; receive: as they are handed out (receive)") \
+	X(EXEC, "exec", 0, "COMMAND", \
+	    "run by sh for each message, its payload as standard input, until a signal or " \
+	    "--count: " \
+	    "exit code 0 acknowledges it, another gives it back (receive)") \
+	X(FILTER, "filter", 0, "FILTER", \
+	    "topics that come into the queue, of declare several times (queues); dead letters " \
+	    "whose topic was of it (redrive, HTTP)") \
+	X(SET, "set", 0, "SETTING=VALUE", \
+	    "a setting, as order=key or retry.first=1s; may be given several times (declare)") \
+	X(ID, "id", 0, "TEXT", \
+	    "the binding's name; without it made of filter and tag (bind, unbind)") \
+	X(REASON, "reason", 0, "REASON", \
+	    "dead letters of that reason, as rejected (redrive, HTTP)") \
+	X(TO, "to", 0, "TOPIC", \
+	    "where dead letters go; without it to the topic that they had (redrive, HTTP)") \
+	X(WITH_MESSAGES, "with-messages", 0, NULL, "also a queue in which messages wait (delete)") \
 	X(RECEIPT, "receipt", 0, "TOPIC", "of QoS 3: where receipts go to (pub)") \
 	X(PROPERTY, "property", 'D', "NAME=VALUE", \
 	    "a user property; may be given several times (pub)") \
 	X(MESSAGES, "count", 'C', "N", \
-	    "so many messages (sub, tail), or refreshes (top), then it ends") \
+	    "so many messages (sub, tail, receive --exec), or refreshes (top), then it ends") \
 	X(PAYLOAD, "payload", 0, NULL, "payloads, too; the broker logs who sees them (tail)") \
 	X(INTERVAL, "interval", 0, "SECONDS", "between two refreshes, 2 without it (top)") \
 	X(BY, "by", 0, "ORDER", "the order of queues: depth, or change, of depth (top)") \
 	X(TIMEOUT, "timeout", 0, "SECONDS", \
-	    "how long an acknowledgement is waited for, 30 without it (pub); when it ends (sub)") \
+	    "how long an acknowledgement is waited for, 30 without it (pub), or a reply, 5 " \
+	    "without " \
+	    "it (request); when it ends (sub)") \
 	X(YES, "yes", 0, NULL, "do it; without it purge says what would go") \
 	X(FORCE, "force", 0, NULL, "also a sidecar's own session, which it makes anew (rm)") \
 	X(BURY, "dead-letters", 0, NULL, "messages of QoS 3 become dead letters (purge)") \
 	X(LETTER, "letter", 0, "N[,N...]", "only letters with these numbers in the queue") \
-	X(MAX, "max", 0, "N", "so many messages at most (purge, redrive)") \
+	X(MAX, "max", 0, "N", "so many messages at most (purge, redrive, receive, peek)") \
 	X(HELP, "help", 'h', NULL, "say what there is, or, behind a command, what it takes") \
 	X(VERSION, "version", 0, NULL, "print the version")
 
@@ -96,7 +130,8 @@ struct sq_options {
 	size_t n_files;
 	/* Options that may be given several times, in their order. */
 	struct sq_option_repeated {
-		unsigned id; /* SQ_OPTION_TAG, SQ_OPTION_PROPERTY */
+		unsigned
+		    id; /* SQ_OPTION_TAG, SQ_OPTION_PROPERTY, SQ_OPTION_FILTER, SQ_OPTION_SET */
 		const char *value;
 	} repeated[SQ_OPTION_REPEATED_MAX];
 	size_t n_repeated;

@@ -8,6 +8,7 @@
 #include "cli/print.h"
 #include "cli/view/why.h"
 #include "cli/view/list.h"
+#include "core/buf.h"
 #include "core/mem.h"
 #include "core/suggest.h"
 
@@ -21,14 +22,21 @@ enum {
 	OF_LS = OF_VIEW | BIT(SPACE) | BIT(NAME) | BIT(PREFIX) | BIT(LIMIT) | BIT(JSON) | BIT(WIDE),
 	OF_SHOW = OF_VIEW | BIT(SPACE) | BIT(JSON),
 	OF_DEED = OF_VIEW | BIT(JSON),
-	OF_PURGE = OF_DEED | BIT(SPACE) | BIT(YES) | BIT(BURY) | BIT(MAX),
-	OF_REDRIVE = OF_DEED | BIT(SPACE) | BIT(LETTER) | BIT(MAX),
+	OF_API = BIT(URL) | BIT(TOKEN) | BIT(CA) | BIT(SPACE) | OF_ALL,
+	OF_RECEIVE = OF_API | BIT(MAX) | BIT(WAIT) | BIT(LEASE) | BIT(ACK) | BIT(EXEC) |
+	    BIT(MESSAGES) | BIT(JSON),
+	OF_BIND = OF_API | BIT(FILTER) | BIT(TAG) | BIT(ID),
+	OF_PURGE = OF_DEED | BIT(SPACE) | BIT(YES) | BIT(BURY) | BIT(MAX) | BIT(URL) | BIT(CA),
+	OF_REDRIVE = OF_DEED | BIT(SPACE) | BIT(LETTER) | BIT(MAX) | BIT(URL) | BIT(CA) |
+	    BIT(FILTER) | BIT(REASON) | BIT(TO),
 	OF_TAIL = OF_VIEW | BIT(SPACE) | BIT(PAYLOAD) | BIT(MESSAGES) | BIT(JSON),
 	OF_TOP = OF_VIEW | BIT(SPACE) | BIT(LIMIT) | BIT(BY) | BIT(INTERVAL) | BIT(MESSAGES) |
 	    BIT(JSON),
 	OF_PUB = BIT(URL) | BIT(CLIENT) | BIT(WITH_QOS) | BIT(MESSAGE) | BIT(STDIN) | BIT(LINES) |
 	    BIT(WITH_RETAIN) | BIT(KEY) | BIT(RECEIPT) | BIT(PROPERTY) | BIT(TAG) | BIT(TIMEOUT) |
-	    OF_ALL,
+	    BIT(TTL) | BIT(DELAY) | BIT(ORDER_KEY) | BIT(TYPE) | BIT(JSON) | OF_API,
+	OF_REQUEST = OF_API | BIT(WITH_QOS) | BIT(MESSAGE) | BIT(STDIN) | BIT(KEY) | BIT(PROPERTY) |
+	    BIT(TAG) | BIT(TIMEOUT) | BIT(TTL) | BIT(ORDER_KEY) | BIT(TYPE),
 	OF_SUB = BIT(URL) | BIT(CLIENT) | BIT(WITH_QOS) | BIT(MESSAGES) | BIT(TIMEOUT) | BIT(JSON) |
 	    OF_ALL,
 	OF_WHY = OF_VIEW | BIT(TOPIC) | BIT(CLIENT) | BIT(SPACE) | BIT(TAG) | BIT(KEY) |
@@ -58,18 +66,47 @@ static const struct sq_verb verbs[] = {
     {"queues", "show", "QUEUE", "show all of a queue", OF_SHOW, 0, run_show, "queues"},
     {"queues", "purge", "QUEUE", "have what waits in a queue gone for good", OF_PURGE, 0,
 	sq_run_purge, "queues"},
+    {"queues", "peek", "QUEUE", "print what waits in a named queue, and take nothing",
+	OF_API | BIT(MAX) | BIT(JSON), 0, sq_run_peek, NULL},
+    {"queues", "declare", "QUEUE",
+	"make a named queue, or change it, by -f FILE, --set and --filter",
+	OF_API | BIT(FILE) | BIT(SET) | BIT(FILTER) | BIT(WITH_QOS) | BIT(JSON), 0, sq_run_declare,
+	NULL},
+    {"queues", "set", "QUEUE SETTING=VALUE...",
+	"change settings of a named queue, and leave the others; null is a default",
+	OF_API | BIT(JSON), 0, sq_run_set, NULL},
+    {"queues", "delete", "QUEUE", "end a named queue", OF_API | BIT(WITH_MESSAGES), 0,
+	sq_run_delete, NULL},
+    {"queues", "bind", "QUEUE", "have a filter's or a tag's messages come into a named queue",
+	OF_BIND | BIT(WITH_QOS), 0, sq_run_bind, NULL},
+    {"queues", "unbind", "QUEUE", "take a binding from a named queue", OF_BIND, 0, sq_run_bind,
+	NULL},
+    {"queues", "pause", "QUEUE", "hand out nothing of a named queue", OF_API, 0, sq_run_pause,
+	NULL},
+    {"queues", "resume", "QUEUE", "hand out again", OF_API, 0, sq_run_pause, NULL},
+    {"subscribers", "ls", NULL, "list named queues, with counts and consumers", OF_API | BIT(JSON),
+	0, sq_run_subscribers, NULL},
+    {"subscribers", "show", "QUEUE", "show settings, bindings and counts of a named queue",
+	OF_API | BIT(JSON), 0, sq_run_subscribers, NULL},
+    {"subscribers", "pause", "QUEUE", "hand out, and push, nothing of a named queue", OF_API, 0,
+	sq_run_pause, NULL},
+    {"subscribers", "resume", "QUEUE", "hand out, and push, again", OF_API, 0, sq_run_pause, NULL},
+    {"push", "test", "QUEUE", "post an event to the URL that a named queue is pushed to",
+	OF_API | BIT(JSON), 0, sq_run_push_test, NULL},
     {"sessions", "ls", NULL, "list sessions", OF_LS, 0, run_ls, "sessions"},
     {"sessions", "show", "SESSION", "show all of a session, or of those with that client id",
 	OF_SHOW, 0, run_show, "sessions"},
     {"sessions", "rm", "SESSION", "end a session, with its client, its queue and subscriptions",
 	OF_DEED | BIT(FORCE), 0, sq_run_remove, "sessions"},
-    {"dead-letters", "ls", NULL, "list dead letters", OF_LS, 0, run_ls, "dead-letters"},
+    {"dead-letters", "ls", NULL, "list dead letters", OF_LS | BIT(URL) | BIT(CA), 0, run_ls,
+	"dead-letters"},
     {"dead-letters", "show", "QUEUE", "show all of the dead letters in a queue, or of one",
 	OF_SHOW | BIT(LETTER), 0, run_show, "dead-letters"},
     {"dead-letters", "redrive", "[QUEUE]",
 	"publish dead letters again, of a queue or a space, to whoever takes them now", OF_REDRIVE,
 	0, sq_run_redrive, "dead-letters"},
     {"subscriptions", "ls", NULL, "list subscriptions", OF_LS, 0, run_ls, "subscriptions"},
+    {"bindings", "ls", NULL, "list what comes into named queues", OF_LS, 0, run_ls, "bindings"},
     {"messages", "ls", "QUEUE", "list the messages that wait in a queue", OF_LS, 0, run_ls,
 	"messages"},
     {"refusals", "ls", NULL, "list what was refused of late, and why", OF_LS, 0, run_ls,
@@ -88,10 +125,20 @@ static const struct sq_verb verbs[] = {
 	0, sq_run_top, NULL},
     {"tail", "", "FILTER", "print what passes in the broker, as it passes", OF_TAIL, 0, sq_run_tail,
 	NULL},
-    {"pub", "", "TOPIC", "publish a message to a sidecar, as an app does", OF_PUB, 0, sq_run_pub,
-	NULL},
+    {"pub", "", "TOPIC", "publish a message to a sidecar, as an app does, or over HTTP", OF_PUB, 0,
+	sq_run_pub, NULL},
     {"sub", "", "FILTER", "print messages as they come from a sidecar", OF_SUB, 0, sq_run_sub,
 	NULL},
+    {"request", "", "TOPIC", "publish a message over HTTP, and print the first reply to it",
+	OF_REQUEST, 0, sq_run_request, NULL},
+    {"receive", "", "QUEUE", "take messages from a named queue, over HTTP", OF_RECEIVE, 0,
+	sq_run_receive, NULL},
+    {"ack", "", "LEASE", "settle a message that was received", OF_API, 0, sq_run_settle, NULL},
+    {"nack", "", "LEASE", "give a message back, as an attempt", OF_API | BIT(DELAY), 0,
+	sq_run_settle, NULL},
+    {"reject", "", "LEASE", "make a message a dead letter", OF_API, 0, sq_run_settle, NULL},
+    {"extend", "", "LEASE", "keep a message for longer", OF_API | BIT(LEASE), BIT(LEASE),
+	sq_run_settle, NULL},
     {"completion", "bash", NULL,
 	"print a script that completes commands; . <(sqmqos completion bash)", OF_ALL, 0,
 	sq_run_completion, NULL},
@@ -152,6 +199,12 @@ run_ls(const struct sq_run *r)
 		sq_say_usage("--name and --prefix: give one of them", "");
 		return SQ_EXIT_USAGE;
 	}
+	if (sq_option_given(o, SQ_OPTION_URL))
+		return sq_run_letters_http(r);
+	if (sq_option_given(o, SQ_OPTION_CA)) {
+		sq_say_usage("--ca is for the HTTP API: --url is its address", "");
+		return SQ_EXIT_USAGE;
+	}
 	ask.limit = (size_t)limit;
 	return view_run(o, ask_ls, &ask);
 }
@@ -207,6 +260,28 @@ run_why(const struct sq_run *r)
 
 /* ---- all verbs ---- */
 
+/* Says that there is no such word behind a noun (NULL: none at all), and which there are. */
+static void
+verb_wrong(const char *noun, const char *word)
+{
+	struct sq_buf text = {0};
+	const char *between = "";
+
+	if (word != NULL)
+		sq_buf_printf(&text, "%.96s: ", word);
+	sq_buf_printf(&text, "%s has ", noun);
+	for (size_t i = 0; i < SQ_ARRAY_LEN(verbs); i++) {
+		if (strcmp(verbs[i].noun, noun) != 0)
+			continue;
+		sq_buf_printf(&text, "%s%s", between, verbs[i].verb);
+		between = ", ";
+	}
+	sq_buf_u8(&text, '\0');
+	sq_say_usage(word != NULL ? "unknown command " : "a command is missing: ",
+	    (const char *)sq_buf_data(&text));
+	sq_buf_fini(&text);
+}
+
 /* The verb that the words begin with, and how many they are; NULL: none, which has been said. */
 static const struct sq_verb *
 verb_find(char **words, size_t n, size_t *used)
@@ -226,11 +301,8 @@ verb_find(char **words, size_t n, size_t *used)
 		if (*used == 1 || (n > 1 && strcmp(words[1], v->verb) == 0))
 			return v;
 	}
-	if (noun != NULL && n == 1) {
-		snprintf(detail, sizeof detail, " is missing behind %s", noun->noun);
-		sq_say_usage(noun->verb, detail);
-	} else if (noun != NULL)
-		sq_say_usage("unknown command ", words[1]);
+	if (noun != NULL)
+		verb_wrong(noun->noun, n > 1 ? words[1] : NULL);
 	else if (near.best != NULL) {
 		snprintf(detail, sizeof detail, "%.96s, did you mean %.*s?", words[0],
 		    (int)near.best_len, near.best);
@@ -270,16 +342,16 @@ verb_words(const struct sq_verb *v, char **words, size_t n)
 
 	if (v->run == sq_run_manifests)
 		return true; /* says itself how files are given */
-	if (n > wants)
+	if (n > wants && (wants == 0 || strchr(v->operand, ' ') == NULL))
 		return sq_say_usage("what is this: ", words[wants]);
-	return n == wants || v->operand[0] == '[' || sq_say_usage("missing: ", v->operand);
+	return n >= wants || v->operand[0] == '[' || sq_say_usage("missing: ", v->operand);
 }
 
 int
 sq_verbs_run(int argc, char **argv)
 {
 	static struct sq_options o;
-	struct sq_run r = {NULL, &o, NULL, verbs, SQ_ARRAY_LEN(verbs)};
+	struct sq_run r = {.options = &o, .verbs = verbs, .n_verbs = SQ_ARRAY_LEN(verbs)};
 	size_t used = 0;
 
 	if (!sq_options_read(&o, argc, argv))
@@ -298,6 +370,10 @@ sq_verbs_run(int argc, char **argv)
 		return sq_help_verb(r.verb);
 	if (!verb_words(r.verb, o.words + used, o.n_words - used) || !verb_takes(r.verb, &o))
 		return SQ_EXIT_USAGE;
-	r.operand = o.n_words > used ? o.words[used] : NULL;
+	if (o.n_words > used) {
+		r.operand = o.words[used];
+		r.more = o.words + used + 1;
+		r.n_more = o.n_words - used - 1;
+	}
 	return r.verb->run(&r);
 }

@@ -16,7 +16,8 @@ struct sq_run;
 
 struct sq_verb {
 	const char *noun, *verb; /* "queues" "ls"; verb "": it has one word */
-	/* The word behind them, as "NAME", or "[NAME]", which may be left out; NULL: none. */
+	/* The word behind them, as "NAME", or "[NAME]", which may be left out; with a space in it, as
+	 * "NAME SETTING...", others may follow.  NULL: none. */
 	const char *operand;
 	const char *help;                  /* begins with a small letter, without an end */
 	uint64_t options;                  /* SQ_OPTION_BIT() of those that it takes */
@@ -29,7 +30,9 @@ struct sq_verb {
 struct sq_run {
 	const struct sq_verb *verb;
 	const struct sq_options *options;
-	const char *operand;         /* NULL: none */
+	const char *operand; /* NULL: none */
+	char **more;         /* words behind it */
+	size_t n_more;
 	const struct sq_verb *verbs; /* all there are */
 	size_t n_verbs;
 };
@@ -50,5 +53,21 @@ int sq_run_tail(const struct sq_run *);
 int sq_run_remove(const struct sq_run *); /* deeds.c, as the next two */
 int sq_run_purge(const struct sq_run *);
 int sq_run_redrive(const struct sq_run *);
+int sq_run_receive(const struct sq_run *); /* asks.c, as the next ones */
+int sq_run_settle(const struct sq_run *);  /* ack, nack, reject, extend */
+int sq_run_peek(const struct sq_run *);
+int sq_run_declare(const struct sq_run *);
+int sq_run_delete(const struct sq_run *);
+int sq_run_bind(const struct sq_run *);        /* and unbind */
+int sq_run_pause(const struct sq_run *);       /* and resume */
+int sq_run_subscribers(const struct sq_run *); /* ls, show */
+int sq_run_set(const struct sq_run *);         /* subscribers.c, as the next two */
+int sq_run_push_test(const struct sq_run *);
+int sq_run_request(const struct sq_run *);
+/* Those of other verbs with a URL of the HTTP API. */
+int sq_run_pub_http(const struct sq_run *);
+int sq_run_purge_http(const struct sq_run *);
+int sq_run_redrive_http(const struct sq_run *);
+int sq_run_letters_http(const struct sq_run *);
 
 #endif

@@ -38,7 +38,7 @@ FLOORS = {
     "sidecar": [["sidecar/main.c"], ["sidecar"], ["sidecar/mqtt"], ["sidecar/declared"],
                 ["sidecar/outbox"], ["sidecar/hold"], ["sidecar/loop", "sidecar/seccomp"],
                 ["sidecar/config", "sidecar/metrics"]],
-    "k8s": [["cli"], ["cli/kube", "cli/live", "cli/mqtt"], ["cli/view", "k8s/cli", "k8s/injector"], ["cli/term", "k8s/patch"]],
+    "k8s": [["cli"], ["cli/api", "cli/kube", "cli/live", "cli/mqtt"], ["cli/view", "k8s/cli", "k8s/injector"], ["cli/term", "k8s/patch"]],
     GROUND: [["net"], ["net/h2", "store/journal", "store/postgres"], ["store/shared"],
              ["net/conn", "net/kube_api", "store", "telemetry", "web"], ["proto/declaration"],
              ["proto/annotations", "proto/cloudevents", "proto/headers", "proto/link", "proto/mapping"],

@@ -2,13 +2,13 @@
 #include "cli/mqtt/pub.h"
 
 #include <assert.h>
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cli/mqtt/client.h"
 #include "cli/term/interrupt.h"
+#include "cli/term/stdin.h"
 #include "cli/view/safe.h"
 #include "core/clock.h"
 #include "core/mem.h"
@@ -16,11 +16,7 @@
 #include "proto/props/names.h"
 #include "proto/topic/topic.h"
 
-enum {
-	PUB_MESSAGE_MAX = 16 << 20, /* bytes, of standard input */
-	PUB_TEXT_MAX = 65535,       /* bytes of a name or a value, MQTT 5.0 §1.5.4 */
-	PUB_READ = 65536,
-};
+enum { PUB_TEXT_MAX = 65535 }; /* bytes of a name or a value, MQTT 5.0 §1.5.4 */
 
 struct pub {
 	const struct sq_pub_ask *ask;
@@ -230,57 +226,32 @@ pub_one(struct pub *p, struct sq_bytes payload)
 
 /* ---- standard input ---- */
 
-static int
-pub_too_long(struct pub *p)
-{
-	pub_say(p);
-	sq_buf_printf(
-	    p->err, "standard input: a message of more than %d MiB", PUB_MESSAGE_MAX >> 20);
-	return SQ_ETOOBIG;
-}
-
 /* Reads all of standard input as one message. */
 static int
 pub_whole(struct pub *p)
 {
 	struct sq_buf all = {0};
-	size_t n;
-	int rc = 0;
+	int rc = sq_stdin_whole(&all, p->err);
 
-	do {
-		n = fread(sq_buf_reserve(&all, PUB_READ), 1, PUB_READ, stdin);
-		sq_buf_commit(&all, n);
-	} while (n > 0 && sq_buf_len(&all) <= PUB_MESSAGE_MAX);
-	if (ferror(stdin)) {
-		sq_buf_printf(p->err, "standard input: %s", strerror(errno));
-		rc = SQ_EIO;
-	} else if (sq_buf_len(&all) > PUB_MESSAGE_MAX) {
-		rc = pub_too_long(p);
-	} else {
-		rc = pub_one(p, (struct sq_bytes){sq_buf_data(&all), sq_buf_len(&all)});
-	}
+	if (rc == 0)
+		rc = pub_one(p, sq_buf_bytes(&all));
 	sq_buf_fini(&all);
 	return rc;
 }
 
-/* Takes a line of standard input, without its end; -1 at the end. */
+/* Takes a line of standard input, without its end. */
 static int
 pub_line(struct pub *p, struct sq_buf *line, bool *end)
 {
-	int c;
+	struct sq_buf why = {0};
+	int rc = sq_stdin_line(line, end, &why);
 
-	sq_buf_drain(line, sq_buf_len(line));
-	*end = false;
-	while ((c = getchar_unlocked()) != EOF && c != '\n') {
-		sq_buf_u8(line, (uint8_t)c);
-		if (sq_buf_len(line) > PUB_MESSAGE_MAX)
-			return pub_too_long(p);
+	if (rc != 0) {
+		pub_say(p);
+		sq_buf_append(p->err, sq_buf_data(&why), sq_buf_len(&why));
 	}
-	*end = c == EOF && sq_buf_len(line) == 0;
-	if (c != EOF || !ferror(stdin))
-		return 0;
-	sq_buf_printf(p->err, "standard input: %s", strerror(errno));
-	return SQ_EIO;
+	sq_buf_fini(&why);
+	return rc;
 }
 
 static int
@@ -291,8 +262,7 @@ pub_lines(struct pub *p)
 	int rc;
 
 	while ((rc = pub_line(p, &line, &end)) == 0 && !end && !sq_interrupted())
-		if ((rc = pub_one(p, (struct sq_bytes){sq_buf_data(&line), sq_buf_len(&line)})) !=
-		    0)
+		if ((rc = pub_one(p, sq_buf_bytes(&line))) != 0)
 			break;
 	sq_buf_fini(&line);
 	return rc;

@@ -21,8 +21,9 @@ static const struct {
 	const char *table, *columns;
 } shown[] = {
     {"sessions", " session state since link subscriptions inflight queued queued_bytes "},
-    {"queues", " queue kind depth bytes age members full refused left "},
+    {"queues", " queue kind depth bytes leased parked paused age members full refused left "},
     {"subscriptions", " session filter tag kind queue qos "},
+    {"bindings", " queue filter tag qos id "},
     {"messages", " number topic key qos bytes age expires attempts "},
     {"refusals", " last count who kind topic queue code reason "},
     {"gone", " at queue topic why key attempts "},

@@ -170,10 +170,9 @@ following_nowhere(struct following *f, unsigned known, bool whole)
 	if (known > 0) {
 		sq_why_fact(f->told,
 		    "it waits in no queue, no client has it open, and it is no dead letter: it has "
-		    "been "
-		    "delivered and acknowledged, or only the store has it, or it waits for its "
-		    "time "
-		    "(sqmqos-delay)");
+		    "been delivered and acknowledged, or only the store has it, or it waits for "
+		    "its time (sqmqos-delay), or of a named queue it is leased over HTTP, or waits "
+		    "for a retry (sqmqos subscribers ls)");
 		return SQ_FOUND;
 	}
 	sq_why_trouble(f->told,

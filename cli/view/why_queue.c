@@ -20,6 +20,8 @@ static const struct sq_why_rule queue_rules[] = {
 	.one_of = WAITS},
     {.when = {SQ_WHEN("unacknowledged", SOME)},
 	.says = "  {unacknowledged} more are with clients, which have not acknowledged them"},
+    {.when = {SQ_WHEN("parked", SOME)},
+	.says = "  {parked} more have failed, and wait for another attempt"},
     {.when = {SQ_WHEN("coming", SOME)}, .says = "  {coming} more wait for their commit"},
     {.when = {SQ_WHEN_IS_NOT("kind", "session"), SQ_WHEN("members", KNOWN)},
 	.says = "  {members} take from it"},
@@ -32,7 +34,8 @@ static const struct sq_why_rule queue_rules[] = {
 	.is = SQ_WHY_TROUBLE,
 	.says = ROOM "new messages are dropped",
 	.one_of = FULL},
-    {.when = {SQ_WHEN("full", TRUE), SQ_WHEN("members", ZERO), SQ_WHEN("durable", TRUE)},
+    {.when = {SQ_WHEN("full", TRUE), SQ_WHEN("members", ZERO), SQ_WHEN("durable", TRUE),
+	 SQ_WHEN_IS_NOT("kind", "queue")},
 	.is = SQ_WHY_TROUBLE,
 	.says = ROOM
 	"as nobody takes from it, each new message drives the oldest out, to the dead letters; "
@@ -45,6 +48,10 @@ static const struct sq_why_rule queue_rules[] = {
     {.when = {SQ_WHEN("full", TRUE), SQ_WHEN_IS("kind", "declared")},
 	.mend = "let more pods take from it, or raise max-length in the pods' sqmqos.io/subscribe, "
 		"or the "
+		"broker's queue.max-messages and queue.max-bytes",
+	.one_of = FULL_MEND},
+    {.when = {SQ_WHEN("full", TRUE), SQ_WHEN_IS("kind", "queue")},
+	.mend = "let more pull from it or join it, or raise its max-messages and max-bytes, or the "
 		"broker's queue.max-messages and queue.max-bytes",
 	.one_of = FULL_MEND},
     {.when = {SQ_WHEN("full", TRUE)},
@@ -62,6 +69,16 @@ static const struct sq_why_rule queue_rules[] = {
 	.is = SQ_WHY_TROUBLE,
 	.says = "nobody is there to take from queue {queue}, for {lonely|span}",
 	.mend = "see that its pods run and their app is connected: kubectl get pods -n {space}",
+	.one_of = LONELY},
+    {.when = {SQ_WHEN("paused", TRUE)},
+	.is = SQ_WHY_TROUBLE,
+	.says = "queue {queue} is paused: nothing of it is handed out",
+	.mend = "sqmqos subscribers show says why, sqmqos subscribers resume ends it",
+	.one_of = LONELY},
+    {.when = {SQ_WHEN("members", ZERO), SQ_WHEN_IS("kind", "queue")},
+	.is = SQ_WHY_TROUBLE,
+	.says = "nobody pulls from queue {queue}, or has joined it, for {lonely|span}",
+	.mend = "start what pulls from it over HTTP, or subscribes to $queue/ and its name",
 	.one_of = LONELY},
     {.when = {SQ_WHEN("members", ZERO)},
 	.is = SQ_WHY_TROUBLE,

@@ -20,7 +20,7 @@ struct why {
 	struct sq_why_told told;
 	const struct sq_why_ask *ask;
 	json_t *sessions; /* keys of those of the client that is asked for; NULL: any */
-	json_t *takes;    /* rows of subscriptions, WHY_TOLD_MAX at most */
+	json_t *takes;    /* rows of subscriptions and bindings, WHY_TOLD_MAX at most */
 	size_t n_takes;
 	json_t *near; /* rows that take nearly the topic */
 };
@@ -29,6 +29,24 @@ struct why {
 
 /* How a subscription is to the topic. */
 enum why_match { WHY_NOT, WHY_NEARLY, WHY_TAKES };
+
+/* Who takes by the row: a session, or a named queue by its binding. */
+static const char *
+why_taker(const json_t *row)
+{
+	const char *session = sq_why_text(row, "session");
+
+	return session[0] != '\0' ? session : sq_why_text(row, "queue");
+}
+
+/* A binding has no filter if it takes any topic. */
+static const char *
+why_filter(const json_t *row)
+{
+	const char *filter = sq_why_text(row, "filter");
+
+	return filter[0] != '\0' ? filter : "#";
+}
 
 static bool
 why_same(struct sq_bytes a, const char *b)
@@ -60,7 +78,7 @@ why_match(const struct why *w, const json_t *row)
 	const char *tag = sq_why_text(row, "tag");
 	struct sq_topic_filter f;
 
-	if (sq_topic_filter_parse(sq_bytes_of(sq_why_text(row, "filter")), &f, NULL) != 0)
+	if (sq_topic_filter_parse(sq_bytes_of(why_filter(row)), &f, NULL) != 0)
 		return WHY_NOT;
 	if (f.tag.len == 0 && tag[0] != '\0')
 		f.tag = sq_bytes_of(tag);
@@ -90,11 +108,16 @@ static int
 why_subscriptions(struct why *w, const char *space, struct sq_buf *err)
 {
 	struct sq_wanted wanted = {.table = "subscriptions", .space = space};
+	struct sq_wanted bindings = {.table = "bindings", .space = space};
+	int rc;
 
 	json_array_clear(w->takes);
 	json_array_clear(w->near);
 	w->n_takes = 0;
-	return w->told.view->rows(w->told.view->owner, &wanted, why_subscription, w, err);
+	rc = w->told.view->rows(w->told.view->owner, &wanted, why_subscription, w, err);
+	if (rc == 0 && w->sessions == NULL) /* a binding is no client's */
+		(void)sq_why_rows(&w->told, &bindings, why_subscription, w);
+	return rc;
 }
 
 /* ---- whose sessions ---- */
@@ -155,7 +178,7 @@ why_near(struct why *w)
 
 	json_array_foreach(w->near, i, row)
 	{
-		const char *filter = sq_why_text(row, "filter"), *tag = sq_why_text(row, "tag");
+		const char *filter = why_filter(row), *tag = sq_why_text(row, "tag");
 		struct sq_topic_filter f;
 
 		if (sq_topic_filter_parse(sq_bytes_of(filter), &f, NULL) != 0)
@@ -167,12 +190,12 @@ why_near(struct why *w)
 			    "%s takes the topic by %s, but only messages with the tag %.*s: they "
 			    "have it as the "
 			    "user property tag",
-			    sq_why_text(row, "session"), filter, (int)f.tag.len, f.tag.p);
+			    why_taker(row), filter, (int)f.tag.len, f.tag.p);
 		else
 			sq_why_fact(&w->told,
 			    "%s takes %s, which is nearly the topic: letters, or a slash in front, "
 			    "differ",
-			    sq_why_text(row, "session"), filter);
+			    why_taker(row), filter);
 	}
 }
 
@@ -203,8 +226,7 @@ why_elsewhere(struct why *w)
 		json_array_foreach(w->takes, i, row) if (i < WHY_NEAR_MAX) sq_why_trouble(&w->told,
 		    "in space %s, %s takes it by %s: what is published in space "
 		    "%s does not come there, unless both share their topics",
-		    sq_why_text(row, "space"), sq_why_text(row, "session"),
-		    sq_why_text(row, "filter"), w->ask->space);
+		    sq_why_text(row, "space"), why_taker(row), why_filter(row), w->ask->space);
 		sq_why_mend(&w->told,
 		    "publish and subscribe in one space, on Kubernetes one namespace, or "
 		    "let the spaces share one in the broker's configuration: spaces");
@@ -250,8 +272,9 @@ why_nothing(struct why *w)
 	    w->ask->client != NULL ? w->ask->client : "", w->ask->space != NULL ? " in space " : "",
 	    w->ask->space != NULL ? w->ask->space : "");
 	sq_why_mend(&w->told,
-	    "let the app subscribe to %s, or its pod's annotation: sqmqos.io/subscribe: "
-	    "\"%s\"; what there is: sqmqos subscriptions ls",
+	    "let the app subscribe to %s, or bind it to a named queue, or its pod's annotation: "
+	    "sqmqos.io/subscribe: "
+	    "\"%s\"; what there is: sqmqos subscriptions ls, sqmqos bindings ls",
 	    w->ask->topic, w->ask->topic);
 	why_near(w);
 	(void)!w->told.view->rows(w->told.view->owner, &queues, why_orphan, w, &err);
@@ -274,6 +297,22 @@ why_again(const json_t *rows, size_t at, const char *column)
 }
 
 static void
+why_take(struct why *w, const json_t *row)
+{
+	int qos = (int)json_integer_value(json_object_get(row, "qos"));
+
+	if (sq_why_text(row, "session")[0] != '\0')
+		sq_why_fact(&w->told, "%s takes it by %s, at QoS %d at most, from queue %s",
+		    sq_why_text(row, "session"), sq_why_text(row, "filter"), qos,
+		    sq_why_text(row, "queue"));
+	else
+		sq_why_fact(&w->told,
+		    "named queue %s takes it by its binding %s, at QoS %d at most, for whoever "
+		    "takes from it",
+		    sq_why_text(row, "queue"), sq_why_text(row, "id"), qos);
+}
+
+static void
 why_takes(struct why *w)
 {
 	const json_t *row;
@@ -285,12 +324,10 @@ why_takes(struct why *w)
 			   *session = sq_why_text(row, "session");
 		const char *queue = sq_why_text(row, "queue");
 
-		sq_why_fact(&w->told, "%s takes it by %s, at QoS %d at most, from queue %s",
-		    session, sq_why_text(row, "filter"),
-		    (int)json_integer_value(json_object_get(row, "qos")), queue);
+		why_take(w, row);
 		if (!why_again(w->takes, i, "queue"))
 			sq_why_queue(&w->told, space, queue);
-		if (!why_again(w->takes, i, "session"))
+		if (session[0] != '\0' && !why_again(w->takes, i, "session"))
 			sq_why_session(&w->told, space, session);
 		if (strcmp(sq_why_text(row, "kind"), "declared") == 0)
 			sq_why_keeper(&w->told, space, session, queue);

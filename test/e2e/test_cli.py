@@ -151,6 +151,7 @@ async def test_scale_makes_scaled_objects(env):
           - {filter: bills/#, group: "b x"}
           - {filter: more/#, group: "b x"}
           - {filter: news/#, delivery: pod}
+          - {queue: billing}
         sqmqos.io/scale: "{min: 0, max: 20, per: 50}"
 """).replace("{name: orders}", "{name: orders, namespace: shop}").replace(
         "{app: orders}", '{sqmqos.io/inject: "true"}')
@@ -165,7 +166,8 @@ async def test_scale_makes_scaled_objects(env):
     # A trigger for each queue that pods share, and one for it alone.
     base = "http://sqmqos-broker.sqmqos-system.svc.cluster.local:9090/v1/backlog?"
     assert [t["metadata"]["url"] for t in spec["triggers"]] == [
-        f"{base}space=shop&workload=orders&group=orders", f"{base}space=shop&workload=orders&group=b%20x"]
+        f"{base}space=shop&workload=orders&group=orders", f"{base}space=shop&workload=orders&group=b%20x",
+        f"{base}space=shop&queue=billing"]
     for trigger in spec["triggers"]:
         assert trigger["type"] == "metrics-api"
         assert trigger["metadata"] == trigger["metadata"] | {
@@ -238,8 +240,9 @@ async def test_options_that_are_wrong(env):
                       (("lint", "-f"), "a value is missing for -f"),
                       (("lint", "-x"), "unknown option -x"),
                       (("link", "-f", "x"), "unknown command link"),
-                      (("queues",), "ls is missing behind queues"),
-                      (("queues", "lst"), "unknown command lst"),
+                      (("queues",), "a command is missing: queues has ls, show, "),
+                      (("queues", "lst"), "unknown command lst: queues has ls, show, "),
+                      (("subscribers",), "a command is missing: subscribers has ls, show, pause, resume"),
                       (("quues", "ls"), "unknown command quues, did you mean queues?"),
                       (("queues", "show"), "missing: QUEUE"),
                       (("queues", "ls", "more"), "what is this: more"),
@@ -275,9 +278,11 @@ async def test_explain_says_what_there_would_be(env):
           - {tag: red, group: crew, expiry: 36h, max-attempts: 1}
           - {filter: b, delivery: pod}
           - {filter: c/#, group: crew, max-length: 7}
+          - {queue: billing, concurrency: 3}
         sqmqos.io/publish: |
           strict: true
-          rules: [x/#, {filter: y, retain: true, ttl: 90s, tags: [t, u], delay: 1h}]
+          rules: [x/#, {filter: y, retain: true, ttl: 90s, tags: [t, u], delay: 1h},
+                  {filter: z, order-key: {property: cart}}]
         sqmqos.io/outbox: "disk: 1Gi"
         sqmqos.io/outbox-claim: box
         sqmqos.io/port: "1884"
@@ -288,6 +293,8 @@ async def test_explain_says_what_there_would_be(env):
                  "when it is full new ones are dropped", "  queue crew, shared",
                  "takes messages with the tag red of #", "takes c/#, ", "for 36 hours",
                  "at most 7 messages wait", "fails 1 time goes to the dead letters",
+                 "  the named queue billing: ", "3 unfinished at a pod at once",
+                 "  z: in order for each value of its property cart",
                  "  a queue of each pod's own", "takes b, ", "  x/#: allowed as it is",
                  "  y: retained, with the tags t u, expires after 90 seconds, "
                  "delivered after 1 hour", "nothing else: other topics are refused",

@@ -54,7 +54,7 @@ async def test_tables_of_a_real_broker(env):
     out, error = await cli.run("queues", "ls", "--name", "default~demo~kept")
     assert not error
     titles, rows = out.splitlines()[0].split(), out.splitlines()[1:]
-    assert titles[:6] == ["QUEUE", "KIND", "DEPTH", "BYTES", "AGE", "MEMBERS"], titles
+    assert titles[:9] == ["QUEUE", "KIND", "DEPTH", "BYTES", "LEASED", "PARKED", "PAUSED", "AGE", "MEMBERS"], titles
     assert len(rows) == 1 and rows[0].split()[:3] == ["default~demo~kept", "session", "3"], rows
     assert " KiB " in rows[0]
     wide, _ = await cli.run("queues", "ls", "--wide")
@@ -311,7 +311,8 @@ async def test_manual_and_completion_have_every_command(env):
         return done.stdout.split()
     assert set(completes("")) >= {command.split()[0] for command in commands}
     assert completes("que") == ["queues"]
-    assert completes("queues", "") == ["ls", "show", "purge"]
-    assert completes("queues", "ls", "--w") == ["--wide"]
+    assert completes("queues", "") == ["ls", "show", "purge", "peek", "declare", "set", "delete", "bind",
+                                       "unbind", "pause", "resume"]
+    assert completes("queues", "ls", "--wi") == ["--wide", "--with-messages"]
     assert completes("why", "--to") == ["--token-file", "--topic"]
     assert completes("queues", "ls", "--space", "") == []

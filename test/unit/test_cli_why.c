@@ -103,6 +103,37 @@ Test(cli_why, a_queue_that_is_full_and_has_refused)
 	    "! messages left queue q undelivered: expired 2");
 }
 
+#define BINDING(members) \
+	"{\"subscriptions\": [], \"bindings\": [" \
+	"{\"queue\": \"queue~shop~q\", \"space\": \"shop\", \"id\": \"a/+\", \"filter\": " \
+	"\"a/+\", " \
+	"\"qos\": 2}, {\"queue\": \"queue~shop~t\", \"space\": \"shop\", \"id\": \"tagged\", " \
+	"\"tag\": \"eu\", \"qos\": 1}], \"queues\": [{\"queue\": \"queue~shop~q\", \"space\": " \
+	"\"shop\", \"kind\": \"queue\", " \
+	"\"depth\": 3, \"bytes\": 9, \"max_messages\": 3, \"max_bytes\": 9, \"full\": true, " \
+	"\"overflow\": \"reject-publish\", \"durable\": true, \"lonely\": 5000, " \
+	"\"members\": " members "}]}"
+
+Test(cli_why, a_named_queue_takes_by_its_bindings)
+{
+	static const char *const refuses = "of 9 B: publishes to it are refused";
+
+	SAYS(BINDING("0"), SQ_FOUND, ASK(.topic = "a/1", .space = "shop"),
+	    "  named queue queue~shop~q takes it by its binding a/+, at QoS 2 at most", refuses,
+	    "raise its max-messages", "! nobody pulls from queue queue~shop~q, or has joined it");
+	SAYS(BINDING("0, \"paused\": true, \"parked\": 2"), SQ_FOUND,
+	    ASK(.topic = "a/1", .space = "shop"),
+	    "  2 more have failed, and wait for another attempt",
+	    "! queue queue~shop~q is paused: nothing of it is handed out",
+	    "sqmqos subscribers resume");
+	SAYS(BINDING("1"), SQ_FOUND, ASK(.topic = "b", .tag = "eu"),
+	    "  named queue queue~shop~t takes it by its binding tagged, at QoS 1 at most");
+	SAYS(BINDING("1"), SQ_FOUND_NONE, ASK(.topic = "b", .space = "shop"),
+	    "queue~shop~t takes the topic by #, but only messages with the tag eu");
+	SAYS(BINDING("1"), SQ_FOUND_NONE, ASK(.topic = "a/1", .space = "x"),
+	    "in space shop, queue~shop~q takes it by a/+");
+}
+
 Test(cli_why, a_client_without_room_on_a_slow_link)
 {
 	SAYS("{\"subscriptions\": [" SUBSCRIPTION(
@@ -249,7 +280,8 @@ Test(cli_why, one_message_in_its_queue_with_a_client_and_lost)
 	    "! no message with the key or origin z waits", "-> see whether it was refused");
 	SAYS("{\"keys\": [{\"key\": \"k\", \"space\": \"shop\", \"since\": 1, \"expires\": 5}], "
 	     "\"messages\": []}",
-	    SQ_FOUND, ASK(.message = "k"), "  it waits in no queue, no client has it open");
+	    SQ_FOUND, ASK(.message = "k"), "  it waits in no queue, no client has it open",
+	    "it is leased over HTTP");
 	SAYS("{}", SQ_FOUND_ERROR, ASK(.message = "k"), "");
 }
 
