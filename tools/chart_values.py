@@ -35,7 +35,8 @@ This page follows from the comments in [values.yaml](../helm/sqmqos/values.yaml)
 # Keys of the broker that the chart sets itself, from values of their own or because a pod has
 # one answer to them.
 CHART_SETS = re.compile(r"""^(listen\.address|http\.listen|tls\..*|auth\..*|spaces(\..*)?|acl|acl-default|workers|engine|store\.dir|
-    store\.journal-size|store\.max-size|admin\..*|drain-timeout|log\..*|tracing\.endpoint)$""", re.X)
+    store\.journal-size|store\.max-size|admin\..*|subscribers\.dir|push\.allow.*|push\.secrets-dir|drain-timeout|
+    broker\.id|listen\.advertise|log\.(level|format|kind|copies|import|postgres\..*)|tracing\.endpoint)$""", re.X)
 
 
 # ---- the broker's keys
@@ -62,7 +63,8 @@ def key_schema(words):
         return {"type": ["string", "integer"], "pattern": f"^({word}[0-9]+(Ki|Mi|Gi)?)$"
                 if word else "^[0-9]+(Ki|Mi|Gi)?$", "minimum": 0}
     if words.startswith("duration"):
-        return {"type": "string", "pattern": "^[0-9]+(ms|s|m|h)$"}
+        word = "auto|" if words.startswith("duration or auto") else ""
+        return {"type": "string", "pattern": f"^({word}[0-9]+(ms|s|m|h))$" if word else "^[0-9]+(ms|s|m|h)$"}
     if words == "list":
         return {"type": "array", "items": {"type": "string"}}
     if words == "text":

@@ -15,6 +15,8 @@
 #define HOUR (3600 * SECOND)
 #define YEAR (365 * 24 * HOUR)
 
+enum { NAME_MAX_BYTES = 253, LABEL_MAX_BYTES = 63 }; /* of DNS */
+
 static const char *const levels[] = {"debug", "info", "warn", "error", NULL};
 static const char *const modes[] = {"managed", "provided", "files", NULL};
 
@@ -54,6 +56,10 @@ const struct sq_config_key sq_injector_config_keys[] = {
 	"provided: ConfigMap with that ca.crt, in place of the Secret."},
     {"certificates.broker-secret", SQ_CFG_STRING, AT(broker_secret), NULL, 0, 0, NULL,
 	"managed: Secret that brokers mount; without it <fullname>-broker-tls."},
+    {"certificates.broker-names", SQ_CFG_LIST, AT(broker_names), NULL, 0, 0, NULL,
+	"managed: DNS names of the broker's certificate besides those of its Services, at most 16, "
+	"as that "
+	"of a load balancer."},
     {"certificates.serving-secret", SQ_CFG_STRING, AT(serving_secret), NULL, 0, 0, NULL,
 	"provided: Secret with tls.crt and tls.key of the webhook, for the DNS name "
 	"<fullname>-injector.<namespace>.svc."},
@@ -127,6 +133,52 @@ config_check_mode(const struct sq_injector_config *c, struct sq_buf *err)
 	return SQ_OK;
 }
 
+/* A DNS name, whose first label may be "*", and no IPv4 address. */
+static bool
+config_is_name(const char *name)
+{
+	size_t label = 0, i = strncmp(name, "*.", 2) == 0 ? 2 : 0;
+
+	for (; name[i] != '\0' && i <= NAME_MAX_BYTES; i++) {
+		bool letter = (name[i] >= 'a' && name[i] <= 'z') ||
+		    (name[i] >= '0' && name[i] <= '9');
+		bool inner = label > 0 && name[i + 1] != '.' && name[i + 1] != '\0';
+
+		if (name[i] == '.' && label > 0)
+			label = 0;
+		else if ((letter || (name[i] == '-' && inner)) && ++label <= LABEL_MAX_BYTES)
+			continue;
+		else
+			return false;
+	}
+	return label > 0 && i <= NAME_MAX_BYTES && strspn(name, "0123456789.") < i;
+}
+
+static int
+config_check_names(const struct sq_injector_config *c, struct sq_buf *err)
+{
+	if (c->broker_names.n > 0 && c->mode != SQ_CERTS_MANAGED) {
+		sq_buf_printf(err,
+		    "certificates.broker-names: not taken with certificates.mode: %s",
+		    modes[c->mode]);
+		return SQ_EINVAL;
+	}
+	if (c->broker_names.n > SQ_INJECTOR_BROKER_NAMES_MAX) {
+		sq_buf_printf(
+		    err, "certificates.broker-names: more than %d", SQ_INJECTOR_BROKER_NAMES_MAX);
+		return SQ_EINVAL;
+	}
+	for (size_t i = 0; i < c->broker_names.n; i++) {
+		if (config_is_name(c->broker_names.v[i]))
+			continue;
+		sq_buf_printf(err,
+		    "certificates.broker-names: '%.64s' is no DNS name in lower case",
+		    c->broker_names.v[i]);
+		return SQ_EINVAL;
+	}
+	return SQ_OK;
+}
+
 int
 sq_injector_config_load(
     struct sq_injector_config *c, int argc, char **argv, char **envp, struct sq_buf *err)
@@ -148,7 +200,7 @@ sq_injector_config_load(
 		    "authority would end before its successor is known");
 		return SQ_EINVAL;
 	}
-	return config_check_mode(c, err);
+	return config_check_mode(c, err) == SQ_OK ? config_check_names(c, err) : SQ_EINVAL;
 }
 
 void

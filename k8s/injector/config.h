@@ -13,6 +13,8 @@ enum sq_injector_mode {
 	SQ_CERTS_FILES,    /* somebody else's, in files; no API server is asked */
 };
 
+enum { SQ_INJECTOR_BROKER_NAMES_MAX = 16 };
+
 struct sq_injector_config {
 	char *listen, *admin_listen;
 	uint64_t max_connections, max_waiting;
@@ -20,6 +22,7 @@ struct sq_injector_config {
 	unsigned mode; /* enum sq_injector_mode */
 	uint64_t ca_ms, leaf_ms, overlap_ms;
 	char *ca_secret, *ca_config_map, *broker_secret, *serving_secret;
+	struct sq_strings broker_names;
 	char *cert_file, *key_file, *ca_file;
 	char *webhooks;
 	bool ca_bundle;

@@ -50,7 +50,7 @@ check_api(const struct sq_injector_config *c, struct sq_buf *problems)
 	struct sq_buf why = {0};
 	struct sq_kube_api *api = sq_kube_api_new(
 	    &(struct sq_kube_api_cfg){
-		.server = sq_config_is_set(c->api_server) ? c->api_server : NULL,
+		.server = sq_config_text(c->api_server),
 		.token_file = c->token_file,
 		.ca_file = c->api_ca_file,
 	    },

@@ -1,10 +1,8 @@
 /* The keeper's thread; see k8s/injector/keeper.h. */
 #include "k8s/injector/keeper.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "core/clock.h"
 #include "core/log.h"
@@ -118,16 +116,11 @@ keeper_needs(const struct sq_keeper *k)
 static bool
 keeper_wait(struct sq_keeper *k, uint64_t ms)
 {
-	struct timespec until;
+	uint64_t until_ms = sq_clock_ms() + ms;
 	bool ended;
 
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += (time_t)(ms / 1000);
-	until.tv_nsec += (long)(ms % 1000) * 1000000;
-	until.tv_sec += until.tv_nsec / 1000000000;
-	until.tv_nsec %= 1000000000;
 	pthread_mutex_lock(&k->lock);
-	while (!k->ended && pthread_cond_timedwait(&k->ending, &k->lock, &until) != ETIMEDOUT)
+	while (!k->ended && sq_cond_wait_until(&k->ending, &k->lock, until_ms))
 		continue;
 	ended = k->ended;
 	pthread_mutex_unlock(&k->lock);
@@ -194,7 +187,7 @@ keeper_open(struct sq_keeper *k, struct sq_buf *err)
 		k->made = sq_authority_new(&(struct sq_authority_cfg){
 		    .name = n->title,
 		    .broker_names = (const char *const *)n->broker,
-		    .n_broker_names = SQ_NAMES_BROKER,
+		    .n_broker_names = n->n_broker,
 		    .serving_names = (const char *const *)n->serving,
 		    .n_serving_names = SQ_NAMES_SERVING,
 		    .ca_s = (int64_t)(c->ca_ms / 1000),
@@ -208,14 +201,10 @@ struct sq_keeper *
 sq_keeper_start(const struct sq_keeper_cfg *cfg, struct sq_buf *err)
 {
 	struct sq_keeper *k = sq_xcalloc(1, sizeof *k);
-	pthread_condattr_t clock;
 
 	k->cfg = *cfg;
 	pthread_mutex_init(&k->lock, NULL);
-	pthread_condattr_init(&clock);
-	pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
-	pthread_cond_init(&k->ending, &clock);
-	pthread_condattr_destroy(&clock);
+	sq_cond_init(&k->ending);
 	if (keeper_open(k, err) != SQ_OK) {
 		keeper_free(k);
 		return NULL;

@@ -62,6 +62,9 @@ sq_names_make(struct sq_names *n, const struct sq_settings *s, const struct sq_i
 	names_of_service(n, "", broker, n->broker);
 	names_of_service(n, "*.", headless, n->broker + 4);
 	names_of_service(n, "", n->service, n->serving);
+	n->n_broker = SQ_NAMES_OF_SERVICES;
+	for (size_t i = 0; i < c->broker_names.n; i++)
+		n->broker[n->n_broker++] = sq_xstrdup(c->broker_names.v[i]);
 	free(broker);
 	free(headless);
 }
@@ -77,7 +80,7 @@ sq_names_free(struct sq_names *n)
 	free(n->ca_secret);
 	free(n->broker_secret);
 	free(n->webhooks);
-	for (size_t i = 0; i < SQ_NAMES_BROKER; i++)
+	for (size_t i = 0; i < n->n_broker; i++)
 		free(n->broker[i]);
 	for (size_t i = 0; i < SQ_NAMES_SERVING; i++)
 		free(n->serving[i]);

@@ -8,7 +8,11 @@
 #include "k8s/injector/config.h"
 #include "k8s/patch/settings.h"
 
-enum { SQ_NAMES_BROKER = 8, SQ_NAMES_SERVING = 4 };
+enum {
+	SQ_NAMES_OF_SERVICES = 8, /* of the broker's */
+	SQ_NAMES_BROKER = SQ_NAMES_OF_SERVICES + SQ_INJECTOR_BROKER_NAMES_MAX,
+	SQ_NAMES_SERVING = 4,
+};
 
 struct sq_names {
 	char *space; /* namespace */
@@ -17,8 +21,9 @@ struct sq_names {
 	char *service; /* of the webhook */
 	char *ca_secret, *broker_secret, *webhooks;
 	/* DNS names: short, in the namespace, .svc, full; each broker's own by the headless
-	 * Service. */
+	 * Service; then those of the configuration. */
 	char *broker[SQ_NAMES_BROKER], *serving[SQ_NAMES_SERVING];
+	size_t n_broker;
 };
 
 void

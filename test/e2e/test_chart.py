@@ -21,7 +21,8 @@ DIGEST = "sha256:" + "5" * 64
 # Values that only show where these are on.
 ALL_ON = {"networkPolicy": {"egress": {"enabled": True}}, "podMonitor": {"enabled": True},
           "prometheusRule": {"enabled": True}, "dashboard": {"enabled": True},
-          "keda": {"enabled": True}}
+          "keda": {"enabled": True},
+          "httpApi": {"enabled": True, "ingress": {"enabled": True, "host": "mq.example"}}}
 
 
 def tree(path, value):
@@ -134,21 +135,32 @@ SAMPLES = {
     "acl": [{"deny": ["publish"], "topics": ["a/#"]}], "aclDefault": "deny",
     "endpoint": "http://collector:4318", "sample": "0.5", "traceparent": "all",
     "issuers": [{"issuer": "https://other.example", "keysUrl": "https://other.example/jwks"}],
+    "httpApi.names": ["mq.example"], "httpApi.service.type": "LoadBalancer", "sourceRanges": ["10.0.0.0/8"],
+    "subscribers": {"shop": {"billing": {"bindings": [{"filter": "orders/#"}]}}},
+    "allow": [{"host": "hooks.example"}], "secrets": {"shop": {"token": {"secret": "other", "key": "t"}}},
+    "className": "nginx", "host": "other.example", "tlsSecret": "other",
+    "brokers": 0, "kind": "postgres", "hosts": ["other:5433"], "database": "other", "user": "other", "schema": "other",
+    "existingSecret": "other", "passwordKey": "other", "clientSecret": "other", "copies": "managed",
 }
+SHARED = {"log": {"kind": "postgres", "postgres": {"hosts": ["db-rw.data:5432"], "existingSecret": "sqmqos-log"}}}
 PROVIDED = {"certificates": {"mode": "provided", "caSecret": "my-ca", "brokerSecret": "my-broker",
                              "servingSecret": "my-webhook"}}
 # What must come with a value, in both renderings that are compared.
 TOGETHER = {"injector.hostNetwork": {"injector": {"webhookPort": 10260}},
+            "httpApi.enabled": {"httpApi": {"ingress": {"enabled": False}}},
             "certificates.caConfigMap": merged(PROVIDED, {"certificates": {"caSecret": ""}})}
 TOGETHER |= {f"auth.clientCertificates.{key}": {"auth": {"clientCertificates": {"caSecret": "ca"}}}
              for key in ("crlSecret", "crlConfigMap", "names")}
+TOGETHER |= {path: SHARED for path, _ in leaves({"log": chart.values()["log"]}) if path != "log.kind"}
+TOGETHER |= {"log.kind": {"log": {"postgres": SHARED["log"]["postgres"]}}, "broker.store.persistent": SHARED,
+             "networkPolicy.egress.logTo": SHARED}
 TOGETHER |= {f"certificates.{key}": PROVIDED
              for key in ("caSecret", "brokerSecret", "servingSecret", "caBundle")}
 SAMPLES |= {key: {"own": "value"} for key in (
     "commonLabels", "commonAnnotations", "labels", "annotations", "podLabels", "podAnnotations",
     "nodeSelector")}
 SAMPLES |= {key: [{"ipBlock": {"cidr": "10.9.0.0/16"}}] for key in (
-    "linkFrom", "adminFrom", "dnsTo", "apiTo", "brokerTo")}
+    "linkFrom", "httpApiFrom", "adminFrom", "dnsTo", "apiTo", "brokerTo", "logTo", "pushTo")}
 
 
 def another(path, value):
@@ -247,7 +259,13 @@ async def test_the_schema_and_the_values_have_the_same_keys(_env):
 
 
 REFUSED = [
-    ("brokers", 1, "additional properties 'brokers' not allowed"),
+    ("broker", {"brokers": 1}, "additional properties 'brokers' not allowed"),
+    ("brokers", 17, "maximum: got 17, want 16"),
+    ("brokers", "2", "got string, want null or integer"),
+    ("log.kind", "mysql", "at '/log/kind'"),
+    ("log.postgres.schema", "a-b", "at '/log/postgres/schema'"),
+    ("log.postgres.password", "x", "additional properties 'password' not allowed"),
+    ("broker.config", {"log": {"kind": "postgres"}}, "additional properties 'kind' not allowed"),
     ("broker.replica", 1, "additional properties 'replica' not allowed"),
     ("broker.store.sise", "1Gi", "additional properties 'sise' not allowed"),
     ("broker.replicas", 2, "at '/broker/replicas': maximum: got 2, want 1"),
@@ -303,6 +321,37 @@ REFUSED = [
     ("certificates.mode", "provided", "at '/certificates/brokerSecret': minLength"),
     ("certificates.brokerSecret", "mine", "at '/certificates/brokerSecret': maxLength"),
     ("certificates.overlap", "1d", "at '/certificates/overlap'"),
+    ("subscribers", {"shop": ["a"]}, "got array, want object"),
+    ("subscribers", {"shop": {"a/b": {}}}, "invalid propertyName 'a/b'"),
+    ("subscribers", {"shop": {"a": {"max-atempts": 1}}}, "additional properties 'max-atempts' not allowed"),
+    ("subscribers", {"shop": {"a": {"bindings": [{"qos": 1}]}}}, "at '/subscribers/shop/a/bindings/0': 'anyOf' failed"),
+    ("subscribers", {"shop": {"a": {"bindings": [{"filter": "a", "qos": 0}]}}}, "at '/subscribers/shop/a/bindings/0/qos'"),
+    ("subscribers", {"shop": {"a": {"lease": "soon"}}}, "at '/subscribers/shop/a/lease'"),
+    ("subscribers", {"shop": {"a": {"max-attempts": 0}}}, "at '/subscribers/shop/a/max-attempts'"),
+    ("subscribers", {"shop": {"a": {"push": {"timeout": "1s"}}}}, "at '/subscribers/shop/a/push': missing property 'url'"),
+    ("subscribers", {"shop": {"a": {"push": {"url": "ftp://x/"}}}}, "at '/subscribers/shop/a/push/url'"),
+    ("subscribers", {"shop": {"a": {"push": {"url": "https://u@x/"}}}}, "at '/subscribers/shop/a/push/url'"),
+    ("subscribers", {"shop": {"a": {"push": {"url": "https://x", "auth": {"bearer": "a/b"}}}}},
+     "at '/subscribers/shop/a/push/auth/bearer'"),
+    ("subscribers", {"shop": {"a": {"push": {"url": "https://x", "retry": {"first": "soon"}}}}},
+     "at '/subscribers/shop/a/push/retry/first'"),
+    ("subscribers", {"shop": {"a": {"push": {"url": "https://x", "on": {"pause": ["6xx"]}}}}},
+     "at '/subscribers/shop/a/push/on/pause/0'"),
+    ("push.allow", [{"spaces": ["a"]}], "at '/push/allow/0': 'anyOf' failed"),
+    ("push.allow", [{"host": "https://x"}], "at '/push/allow/0/host'"),
+    ("push.allow", [{"cidr": "all"}], "at '/push/allow/0/cidr'"),
+    ("push.secrets", {"shop": {"../x": {"secret": "s", "key": "k"}}}, "invalid propertyName '../x'"),
+    ("push.secrets", {"..": {"x": {"secret": "s", "key": "k"}}}, "invalid propertyName '..'"),
+    ("push.secrets", {"shop": {"x": {"secret": "s"}}}, "missing property 'key'"),
+    ("broker.config", {"push": {"allow": []}}, "additional properties 'allow' not allowed"),
+    ("httpApi.port", 0, "minimum: got 0, want 1"),
+    ("httpApi.service.type", "ExternalName", "at '/httpApi/service/type'"),
+    ("httpApi.service.sourceRanges", ["10.0.0.1"], "at '/httpApi/service/sourceRanges/0'"),
+    ("httpApi.names", ["Mq.example"], "at '/httpApi/names/0'"),
+    ("httpApi.names", ["10.0.0.1"], "at '/httpApi/names/0': 'not' failed"),
+    ("httpApi.names", ["a"] * 13, "maxItems: got 13, want 12"),
+    ("httpApi.ingress.enabled", True, "at '/httpApi/ingress/host': minLength"),
+    ("httpApi.ingress", {"enabled": False, "class": "nginx"}, "additional properties 'class' not allowed"),
     ("imagePullSecrets", ["pull"], "got string, want object"),
     ("commonLabels", {"a": "b c"}, "at '/commonLabels/a'"),
     ("commonLabels", {"a/b/c": "d"}, "invalid propertyName 'a/b/c'"),
@@ -336,6 +385,29 @@ async def test_a_namespace_in_two_spaces_is_refused(_env):
     spaces = {"trade": {"tenants": ["shop", "billing"]}, "work": {"tenants": ["depot", "shop"]}}
     code, _, err = await chart.template(tree("broker.spaces", spaces))
     assert code != 0 and "broker.spaces.work.tenants: shop is in broker.spaces.trade already" in err, err
+
+
+async def test_brokers_without_a_log_that_they_share_are_refused(_env):
+    for given, reason in (
+            ({"brokers": 2}, "brokers 2: more than one need log.kind postgres"),
+            ({"log": {"kind": "postgres"}}, "log.postgres.hosts: log.kind postgres needs the database's servers"),
+            (merged(SHARED, {"broker": {"engine": "memory"}}), "log.kind postgres: broker.engine memory keeps nothing"),
+            (merged(SHARED, {"brokers": 2, "broker": {"store": {"existingClaim": "mine"}}}), "several brokers can't share one claim"),
+            ({"broker": {"store": {"persistent": False}}}, "broker.store.persistent: false needs log.kind postgres")):
+        code, _, err = await chart.template(given)
+        assert code != 0 and reason in err, err
+
+
+async def test_an_api_that_could_not_be_reached_is_refused(_env):
+    for given, reason in (
+            ({"ingress": {"enabled": True, "host": "mq.example"}}, "httpApi.ingress.enabled needs httpApi.enabled"),
+            ({"enabled": True, "port": 7443}, "httpApi.port 7443 is broker.port or broker.adminPort"),
+            ({"enabled": True, "port": 9090}, "httpApi.port 9090 is broker.port or broker.adminPort")):
+        code, _, err = await chart.template({"httpApi": given})
+        assert code != 0 and reason in err, err
+    code, _, err = await chart.template({"httpApi": {"enabled": True},
+                                         "broker": {"config": {"http": {"enabled": False}}}})
+    assert code != 0 and "httpApi.enabled: broker.config.http.enabled is false" in err, err
 
 
 async def test_other_rules_start_no_broker_anew(_env):
@@ -552,6 +624,127 @@ async def test_sidecars_dial_an_address_that_stays(_env):
     assert settings["broker"]["port"] == 7443
 
 
+QUEUES = {"shop": {"billing": {
+    "bindings": [{"filter": "orders/#", "qos": 2}, {"tag": "eu", "id": "eu"}], "order": "key", "lease": "1m",
+    "exactly-once": True, "max-attempts": "unlimited", "retry": {"first": "250ms", "factor": 3, "max": 600, "jitter": False},
+    "on-give-up": "block", "max-messages": 1000000, "max-bytes": "64Mi", "overflow": "drop-oldest", "ttl": "7d",
+    "expiry": "never"}, "all": {}}, "123": {"456": {"bindings": [{"filter": "#"}], "max-bytes": 123456789}}}
+
+
+async def test_named_queues_change_without_another_pod(_env):
+    plain = await chart.render()
+    objects = await chart.render({"subscribers": QUEUES})
+    for rendered, want in ((plain, {}), (objects, QUEUES)):
+        found = chart.config_of(rendered, "sqmqos-broker-subscribers", "subscribers.yaml")
+        assert found == want
+        config = chart.config_of(rendered, "sqmqos-broker", "broker.yaml")
+        assert config["subscribers"] == {"dir": "/etc/sqmqos/subscribers"}
+    sets = [chart.only(o, "StatefulSet", "sqmqos-broker") for o in (plain, objects)]
+    assert sets[0] == sets[1]
+    pod = sets[0]["spec"]["template"]["spec"]
+    volume, = (v for v in pod["volumes"] if v["name"] == "subscribers")
+    assert volume["configMap"] == {"name": "sqmqos-broker-subscribers"}
+    # A mount of a file alone would never change.
+    mount, = (m for m in pod["containers"][0]["volumeMounts"] if m["name"] == "subscribers")
+    assert mount == {"name": "subscribers", "mountPath": "/etc/sqmqos/subscribers", "readOnly": True}
+
+
+async def test_a_namespace_is_pushed_to_its_own_services(_env):
+    config = chart.config_of(await chart.render(), "sqmqos-broker", "broker.yaml")
+    assert config["push"] == {"allow": [{"host": "*.{space}.svc"}, {"host": "*.{space}.svc.cluster.local"}]}
+    more = [{"cidr": "10.0.0.0/8", "spaces": ["shop"]}]
+    given = {"push": {"allow": more}, "clusterDomain": "c.example", "broker": {"config": {"push": {"origin": "mq"}}}}
+    config = chart.config_of(await chart.render(given), "sqmqos-broker", "broker.yaml")
+    assert config["push"] == {"origin": "mq", "allow": [
+        {"host": "*.{space}.svc"}, {"host": "*.{space}.svc.c.example"}, *more]}
+    none = await chart.render({"push": {"ownServices": False}})
+    assert "push" not in chart.config_of(none, "sqmqos-broker", "broker.yaml")
+    # The running broker takes them up.
+    assert chart.only(none, "StatefulSet", "sqmqos-broker") == \
+        chart.only(await chart.render(), "StatefulSet", "sqmqos-broker")
+
+
+async def test_secrets_of_pushes_are_closed_files_by_namespace_and_name(_env):
+    plain = chart.only(await chart.render(), "StatefulSet", "sqmqos-broker")["spec"]["template"]["spec"]
+    assert "secrets" not in [v["name"] for v in plain["volumes"]]
+    objects = await chart.render({"push": {"secrets": {
+        "shop": {"token": {"secret": "shop-hooks", "key": "t"}, "whsec": {"secret": "shop-hooks", "key": "w"}},
+        "bank": {"token": {"secret": "007", "key": "1"}}}}})
+    config = chart.config_of(objects, "sqmqos-broker", "broker.yaml")
+    assert config["push"]["secrets-dir"] == "/etc/sqmqos/secrets"
+    pod = chart.only(objects, "StatefulSet", "sqmqos-broker")["spec"]["template"]["spec"]
+    mount, = (m for m in pod["containers"][0]["volumeMounts"] if m["name"] == "secrets")
+    assert mount == {"name": "secrets", "mountPath": "/etc/sqmqos/secrets", "readOnly": True}
+    volume, = (v for v in pod["volumes"] if v["name"] == "secrets")
+    assert volume["projected"]["defaultMode"] == 0o440 and pod["securityContext"]["fsGroup"] == 65532
+    # One that is not there must not hold the broker up.
+    assert volume["projected"]["sources"] == [
+        {"secret": {"name": name, "optional": True, "items": [{"key": key, "path": path}]}}
+        for name, key, path in (("007", "1", "bank/token"), ("shop-hooks", "t", "shop/token"),
+                                ("shop-hooks", "w", "shop/whsec"))]
+
+
+async def test_the_api_has_a_service_where_it_is_wanted(_env):
+    plain = await chart.render()
+    assert not any(o["metadata"]["name"] == "sqmqos-api" for o in plain)
+    assert "http" not in chart.config_of(plain, "sqmqos-broker", "broker.yaml")
+    given = {"httpApi": {"enabled": True, "port": 8444, "names": ["mq.example"],
+                         "service": {"annotations": {"lb": "internal"}}},
+             "broker": {"config": {"http": {"rate": 7}}}}
+    objects = await chart.render(given)
+    service = chart.only(objects, "Service", "sqmqos-api")
+    assert service["metadata"]["annotations"] == {"lb": "internal"}
+    assert service["spec"]["type"] == "ClusterIP" and "loadBalancerSourceRanges" not in service["spec"]
+    assert service["spec"]["ports"] == [{"name": "https", "port": 8444, "targetPort": "api"}]
+    pod = chart.only(objects, "StatefulSet", "sqmqos-broker")["spec"]["template"]
+    assert chart.selects({"matchLabels": service["spec"]["selector"]}, pod["metadata"]["labels"])
+    ports = {p["name"]: p["containerPort"] for p in pod["spec"]["containers"][0]["ports"]}
+    assert ports == {"link": 7443, "admin": 9090, "api": 8444}
+    config = chart.config_of(objects, "sqmqos-broker", "broker.yaml")
+    assert config["http"] == {"listen": "*:8444", "rate": 7} and config["listen"] == {"address": "*:7443"}
+    # Of what a client in the cluster may call it, the full one first.
+    space = f"sqmqos-api.{chart.NAMESPACE}"
+    assert chart.config_of(objects, "sqmqos-injector", "injector.yaml")["certificates"]["broker-names"] == \
+        [f"{space}.svc.cluster.local", f"{space}.svc", space, "sqmqos-api", "mq.example"]
+    assert not any(o["kind"] == "Ingress" for o in objects)
+    provided = await chart.render(merged(PROVIDED, given))
+    assert "broker-names" not in chart.config_of(provided, "sqmqos-injector", "injector.yaml")["certificates"]
+    balanced = await chart.render({"httpApi": {"enabled": True, "service": {
+        "type": "LoadBalancer", "sourceRanges": ["10.0.0.0/8"]}}})
+    spec = chart.only(balanced, "Service", "sqmqos-api")["spec"]
+    assert spec["type"] == "LoadBalancer" and spec["loadBalancerSourceRanges"] == ["10.0.0.0/8"]
+
+
+async def test_an_ingress_leads_to_the_api(_env):
+    ingress = {"enabled": True, "host": "mq.example", "className": "nginx", "tlsSecret": "mq-tls",
+               "annotations": {"nginx.ingress.kubernetes.io/backend-protocol": "HTTPS"}}
+    objects = await chart.render({"httpApi": {"enabled": True, "ingress": ingress}})
+    made = chart.only(objects, "Ingress", "sqmqos-api")
+    assert made["metadata"]["annotations"] == ingress["annotations"]
+    assert made["spec"]["ingressClassName"] == "nginx"
+    assert made["spec"]["tls"] == [{"hosts": ["mq.example"], "secretName": "mq-tls"}]
+    rule, = made["spec"]["rules"]
+    path, = rule["http"]["paths"]
+    assert (rule["host"], path["path"], path["pathType"]) == ("mq.example", "/v1", "Prefix")
+    service = chart.only(objects, "Service", path["backend"]["service"]["name"])
+    assert path["backend"]["service"]["port"]["name"] in {p["name"] for p in service["spec"]["ports"]}
+
+
+async def test_who_reaches_the_api(_env):
+    peers = [{"namespaceSelector": {"matchLabels": {"team": "a"}}}]
+
+    async def peers_of(**given):
+        objects = await chart.render(merged({"httpApi": {"enabled": True}}, given))
+        return rules(chart.only(objects, "NetworkPolicy", "sqmqos-broker"), "api")
+    assert await peers_of() == [[{"namespaceSelector": {}}]]
+    # From outside the cluster nobody is a pod.
+    assert await peers_of(httpApi={"service": {"type": "LoadBalancer"}}) == [None]
+    for kind in ("ClusterIP", "LoadBalancer"):
+        assert await peers_of(httpApi={"service": {"type": kind}}, networkPolicy={"httpApiFrom": peers}) == [peers]
+    plain = chart.only(await chart.render(), "NetworkPolicy", "sqmqos-broker")
+    assert rules(plain, "api") == []
+
+
 async def test_the_broker_has_the_time_that_it_needs(_env):
     given = {"broker": {"drainSeconds": 45, "startupSeconds": 1200}}
     objects = await chart.render(given)
@@ -587,6 +780,41 @@ async def test_the_store_is_on_a_volume(_env):
     assert claims is None and volume["persistentVolumeClaim"]["claimName"] == "mine"
     claims, volume = store(await chart.render(tree("broker.engine", "memory")))
     assert claims is None and volume["emptyDir"] == {}
+
+
+async def test_several_brokers_share_a_log(_env):
+    given = merged(SHARED, {"brokers": 2, "log": {"postgres": {"caSecret": "db-ca", "clientSecret": "role"}},
+                            "networkPolicy": {"egress": {"enabled": True}}})
+    objects = await chart.render(given)
+    stateful = chart.only(objects, "StatefulSet", "sqmqos-broker")["spec"]
+    pod = stateful["template"]["spec"]
+    broker = pod["containers"][0]
+    env = {e["name"]: e.get("value") for e in broker["env"]}
+    assert stateful["replicas"] == 2 and len(stateful["volumeClaimTemplates"]) == 1
+    assert env["SQMQOS_LISTEN_ADVERTISE"].startswith("$(POD_NAME).sqmqos-broker-headless.") and env["SQMQOS_BROKER_ID"] == "$(POD_NAME)"
+    apart = pod["affinity"]["podAntiAffinity"]["preferredDuringSchedulingIgnoredDuringExecution"]
+    assert apart[0]["podAffinityTerm"]["labelSelector"]["matchLabels"] == stateful["selector"]["matchLabels"]
+    log = chart.config_of(objects, "sqmqos-broker", "broker.yaml")["log"]
+    assert log["kind"] == "postgres" and log["postgres"]["hosts"] == ["db-rw.data:5432"]
+    files = {item["path"] for source in {v["name"]: v for v in pod["volumes"]}["log"]["projected"]["sources"]
+             for item in source["secret"]["items"]}
+    named = {log["postgres"][key].rsplit("/", 1)[1] for key in ("password-file", "ca-file", "cert-file", "key-file")}
+    assert files == named == {"password", "ca.crt", "tls.crt", "tls.key"}
+    assert chart.only(objects, "PodDisruptionBudget", "sqmqos-broker")["spec"]["maxUnavailable"] == 1
+    egress = chart.only(objects, "NetworkPolicy", "sqmqos-broker")["spec"]["egress"]
+    assert {"ports": [{"port": 5432, "protocol": "TCP"}]} in egress
+    # those that follow pass the API's connections on to the one that owns
+    from_apps = [{"namespaceSelector": {"matchLabels": {"team": "a"}}}]
+    objects = await chart.render(merged(given, {"httpApi": {"enabled": True}, "networkPolicy": {"httpApiFrom": from_apps}}))
+    policy = chart.only(objects, "NetworkPolicy", "sqmqos-broker")
+    them = [{"podSelector": {"matchLabels": policy["spec"]["podSelector"]["matchLabels"]}}]
+    assert rules(policy, "api") == [from_apps, them]
+    assert {"ports": [{"port": 8443, "protocol": "TCP"}], "to": them} in policy["spec"]["egress"]
+    one = await chart.render(merged(SHARED, {"broker": {"store": {"persistent": False}}}))
+    stateful = chart.only(one, "StatefulSet", "sqmqos-broker")["spec"]
+    assert "volumeClaimTemplates" not in stateful and stateful["replicas"] == 1
+    assert {"name": "store", "emptyDir": {}} in stateful["template"]["spec"]["volumes"]
+    assert not [o for o in one if o["kind"] == "PodDisruptionBudget" and o["metadata"]["name"] == "sqmqos-broker"]
 
 
 async def test_the_store_fits_its_volume(_env):
@@ -879,6 +1107,15 @@ async def test_network_policies_narrow_by_value(_env):
         assert server["to"] == api and [p["port"] for p in server["ports"]] == [443, 6443]
 
 
+async def test_network_policies_let_the_broker_alone_push(_env):
+    to = [{"namespaceSelector": {}}, {"ipBlock": {"cidr": "0.0.0.0/0", "except": ["169.254.0.0/16"]}}]
+    other = [{"ipBlock": {"cidr": "10.0.0.9/32"}}]
+    objects = await chart.render({"networkPolicy": {"egress": {"enabled": True, "pushTo": to, "brokerTo": other}}})
+    egress = {name: chart.only(objects, "NetworkPolicy", f"sqmqos-{name}")["spec"]["egress"]
+              for name in ("broker", "injector")}
+    assert egress["broker"][2:] == [{"to": other}, {"to": to}] and len(egress["injector"]) == 2
+
+
 async def test_pod_monitors_find_the_admin_ports(_env):
     objects = await chart.render(tree("podMonitor", {"enabled": True, "labels": {"release": "p"}}))
     own = chart.only(objects, "PodMonitor", "sqmqos")
@@ -1037,12 +1274,16 @@ async def test_the_programs_take_the_configurations_that_are_rendered(env):
     given = {"broker": {"config": free, "spaces": SPACES,
                         "acl": [{"allow": ["publish"], "identity": "kube:a/*", "topics": ["{client}/#"]},
                                 {"deny": ["consume"], "queues": ["q"]}], "aclDefault": "deny"},
+             "httpApi": {"enabled": True, "names": ["mq.example", "*.mq.example"]}, "subscribers": QUEUES,
+             "push": {"allow": [{"host": "h", "cidr": "10.0.0.0/8", "spaces": ["s-*"]}],
+                      "secrets": {"shop": {"token": {"secret": "s", "key": "k"}}}},
              "auth": {"owner": "namespace", "adopt": False, "tokensSecret": "t",
                       "clientCertificates": {"caSecret": "a", "crlConfigMap": "r",
                                              "names": [{"name": "*.example", "spaces": ["s"]}]},
                       "issuers": [
                           {"issuer": "https://i.example", "keysUrl": "https://i.example/k", "space": "s"},
                           {"issuer": "file", "audience": "x", "keys": KEYS}]}}
+    given = merged(given, merged(SHARED, {"brokers": 2, "log": {"postgres": {"caSecret": "db-ca"}}}))
     files = in_a_pod(env, await chart.render(given))
     for program in ("broker", "injector"):
         path = parts.ROOT / "build" / env.settings.build / f"sqmqos-{program}"
@@ -1064,18 +1305,23 @@ KEYS = json.dumps({"keys": [{
 def in_a_pod(env, objects):
     """Puts the rendered configurations, and what is mounted beside them, below a folder."""
     root = env.folder
-    for folder in ("config", "tls", "tokens", "account", "lib"):
+    for folder in ("config", "tls", "tokens", "account", "lib", "log", "subscribers", "secrets"):
         (root / folder).mkdir()
     parts.write_certificates(root / "tls")
     certificate, key = (root / "tls" / n for n in ("broker.pem", "broker.key"))
     parts.write_token(root / "tokens" / "token")
     parts.write_token(root / "account" / "token")
+    (root / "log" / "password").write_text("secret\n")
+    (root / "log" / "password").chmod(0o440)
+    shutil.copy(root / "tls" / "ca.pem", root / "log" / "ca.crt")
     clients = ClientCa(root / "clients")
     clients.write_crl().rename(root / "clients" / "ca.crl")
     clients.pem.rename(root / "clients" / "ca.crt")
     places = [("/etc/sqmqos/tls/tls.crt", certificate), ("/etc/sqmqos/tls/tls.key", key),
               ("/etc/sqmqos/tls/ca.crt", root / "tls" / "ca.pem"),
               ("/etc/sqmqos", root), ("/var/lib/sqmqos", root / "lib")]
+    queues = chart.only(objects, "ConfigMap", "sqmqos-broker-subscribers")["data"]
+    (root / "subscribers" / "subscribers.yaml").write_text(queues["subscribers.yaml"])
     for name in ("sqmqos-broker", "sqmqos-injector"):
         for file, text in chart.only(objects, "ConfigMap", name)["data"].items():
             for place, here in places:

@@ -289,6 +289,9 @@ async def test_sigterm_lets_requests_come_and_finishes_them(env):
     idle.close()
 
 
+MANAGED = {"mode": "managed", "cert-file": None, "key-file": None, "ca-file": None}
+
+
 async def test_check_config_of_the_injector(env):
     injector = Injector(env)
     assert injector.program.check() == ""
@@ -299,10 +302,21 @@ async def test_check_config_of_the_injector(env):
              "certificates.key-file: needed with certificates.mode: files"),
             ({"certificates": {"ca-secret": "x"}},
              "certificates.ca-secret: not taken with certificates.mode: files"),
-            ({"certificates": {"mode": "managed", "cert-file": None, "key-file": None,
-                               "ca-file": None}}, "no Kubernetes API server"),
+            ({"certificates": MANAGED}, "no Kubernetes API server"),
             ({"certificates": {"overlap": "48h", "ca-lifetime": "240h"}},
              "certificates.overlap: more than a sixth"),
+            ({"certificates": {"broker-names": ["mq.example"]}},
+             "certificates.broker-names: not taken with certificates.mode: files"),
+            *[({"certificates": MANAGED | {"broker-names": names}}, f"certificates.broker-names: {said}")
+              for names, said in [
+                  ([f"n{n}.example" for n in range(17)], "more than 16"),
+                  (["mq.example", "Mq"], "'Mq' is no DNS name in lower case"),
+                  ([".a"], "'.a' is no"), (["a."], "'a.' is no"), (["a..b"], "'a..b' is no"),
+                  (["-a"], "'-a' is no"), (["a-.b"], "'a-.b' is no"), (["a.*"], "'a.*' is no"),
+                  (["*."], "'*.' is no"), (["1.2.3.4:5"], "'1.2.3.4:5' is no"), (["1.2.3.4"], "'1.2.3.4' is no"),
+                  (["a" * 64], f"'{'a' * 64}' is no"), (["a." * 127 + "a"], f"'{('a.' * 32)}' is no")]],
+            ({"certificates": MANAGED | {"broker-names": ["*.mq-1.example", "a" * 63, "a.2"]}},
+             "no Kubernetes API server"),
             ({"certificates": {"ca-file": "/nowhere"}}, "certificates.ca-file: /nowhere: No such"),
             ({"listen": {"address": "nonsense"}}, "listen.address: nonsense")]:
         program = parts.Program("injector", "bad", injector.folder,

@@ -17,6 +17,7 @@
 {{- end -}}
 
 {{- define "sqmqos.broker" -}}{{ include "sqmqos.fullname" . }}-broker{{- end -}}
+{{- define "sqmqos.api" -}}{{ include "sqmqos.fullname" . }}-api{{- end -}}
 {{- define "sqmqos.injector" -}}{{ include "sqmqos.fullname" . }}-injector{{- end -}}
 {{/* Both webhook configurations: called in the order of their names, before istio- and linkerd-. */}}
 {{- define "sqmqos.webhook" -}}0-{{ include "sqmqos.fullname" . }}-injector{{- end -}}
@@ -106,6 +107,42 @@ topologySpreadConstraints:
 {{- with $of.priorityClassName }}
 priorityClassName: {{ . | quote }}
 {{- end }}
+{{- end -}}
+
+{{/* An affinity that has a component's pods rather on different nodes and zones. [root, component] */}}
+{{- define "sqmqos.apart" -}}
+podAntiAffinity:
+  preferredDuringSchedulingIgnoredDuringExecution:
+    {{- $of := . -}}
+    {{- range list (list 100 "kubernetes.io/hostname") (list 50 "topology.kubernetes.io/zone") }}
+    - weight: {{ index . 0 }}
+      podAffinityTerm:
+        topologyKey: {{ index . 1 }}
+        labelSelector:
+          matchLabels:
+            {{- include "sqmqos.selector" $of | nindent 12 }}
+    {{- end }}
+{{- end -}}
+
+{{/* A budget of one pod that may be away. [root, component, name] */}}
+{{- define "sqmqos.disruptionBudget" -}}
+{{- $root := index . 0 -}}
+apiVersion: policy/v1
+kind: PodDisruptionBudget
+metadata:
+  {{- include "sqmqos.metadata" (list $root (index . 1) (index . 2) (dict) (dict)) | nindent 2 }}
+  namespace: {{ $root.Release.Namespace | quote }}
+spec:
+  maxUnavailable: 1
+  unhealthyPodEvictionPolicy: AlwaysAllow
+  selector:
+    matchLabels:
+      {{- include "sqmqos.selector" . | nindent 6 }}
+{{- end -}}
+
+{{/* How many brokers there are. */}}
+{{- define "sqmqos.brokers" -}}
+{{- if kindIs "invalid" .Values.brokers }}{{ int .Values.broker.replicas }}{{ else }}{{ int .Values.brokers }}{{ end -}}
 {{- end -}}
 
 {{/* A quantity as "512Mi", "10Gi" or "1Ti", in MiB. */}}

@@ -23,9 +23,14 @@
 	"workers" $b.workers
 	"engine" $b.engine
 	"store" (dict "dir" "/var/lib/sqmqos/store" "journal-size" $b.store.journalSize "max-size" (include "sqmqos.storeMaxSize" .))
+	"subscribers" (dict "dir" "/etc/sqmqos/subscribers")
 	"admin" (dict "listen" (printf "*:%d" (int $b.adminPort)) "console" $b.console)
 	"drain-timeout" (printf "%ds" (int $b.drainSeconds))
 	"log" (dict "level" $b.logLevel "format" $b.logFormat) -}}
+{{- include "sqmqos.logCheck" . -}}
+{{- if eq .Values.log.kind "postgres" -}}
+{{- $_ := set $config "log" (merge $config.log (include "sqmqos.logConfig" . | fromYaml)) -}}
+{{- end -}}
 {{- /* The broker refuses it, too, but only after the one before it has ended. */}}
 {{- $spaces := dict }}
 {{- range $space, $of := $b.spaces }}
@@ -35,7 +40,19 @@
 {{- end }}
 {{- end -}}
 {{- with $b.spaces }}{{ $_ := set $config "spaces" . }}{{ end -}}
+{{- with .Values.httpApi }}
+{{- if .enabled }}
+{{- if eq (dig "http" "enabled" true (default (dict) $b.config)) false }}{{ fail "httpApi.enabled: broker.config.http.enabled is false" }}{{ end }}
+{{- if has (int .port) (list (int $b.port) (int $b.adminPort)) }}{{ fail (printf "httpApi.port %d is broker.port or broker.adminPort" (int .port)) }}{{ end }}
+{{- $_ := set $config "http" (dict "listen" (printf "*:%d" (int .port))) }}
+{{- else if .ingress.enabled }}{{ fail "httpApi.ingress.enabled needs httpApi.enabled" }}
+{{- end }}
+{{- end -}}
 {{- with $b.acl }}{{ $_ := set $config "acl" . }}{{ end -}}
+{{- $push := dict -}}
+{{- with include "sqmqos.pushAllow" . | fromYamlArray }}{{ $_ := set $push "allow" . }}{{ end -}}
+{{- with .Values.push.secrets }}{{ $_ := set $push "secrets-dir" "/etc/sqmqos/secrets" }}{{ end -}}
+{{- with $push }}{{ $_ := set $config "push" . }}{{ end -}}
 {{- if ne $b.aclDefault "allow" }}{{ $_ := set $config "acl-default" $b.aclDefault }}{{ end -}}
 {{- with .Values.tracing.endpoint }}{{ $_ := set $config "tracing" (dict "endpoint" .) }}{{ end -}}
 {{- with .Values.auth.tokensSecret }}{{ $_ := set $config.auth "tokens-file" "/etc/sqmqos/tokens/tokens" }}{{ end -}}
@@ -53,6 +70,71 @@
 {{- end -}}
 {{- with $issuers }}{{ $_ := set $config.auth "issuers" . }}{{ end -}}
 {{- toYaml (merge $config (deepCopy (default (dict) $b.config))) -}}
+{{- end -}}
+
+{{/* Values of `log` that don't fit together. */}}
+{{- define "sqmqos.logCheck" -}}
+{{- $of := .Values.log -}}
+{{- $brokers := include "sqmqos.brokers" . | int -}}
+{{- if eq $of.kind "postgres" -}}
+{{- if not $of.postgres.hosts }}{{ fail "log.postgres.hosts: log.kind postgres needs the database's servers, as {db-rw.data:5432}" }}{{ end -}}
+{{- if ne .Values.broker.engine "embedded" }}{{ fail (printf "log.kind postgres: broker.engine %s keeps nothing" .Values.broker.engine) }}{{ end -}}
+{{- if and (gt $brokers 1) .Values.broker.store.existingClaim }}{{ fail "broker.store.existingClaim: several brokers can't share one claim" }}{{ end -}}
+{{- else -}}
+{{- if gt $brokers 1 }}{{ fail (printf "brokers %d: more than one need log.kind postgres" $brokers) }}{{ end -}}
+{{- if not .Values.broker.store.persistent }}{{ fail "broker.store.persistent: false needs log.kind postgres, else a pod that moves loses what it has acknowledged" }}{{ end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* The broker's `log` with a shared one. */}}
+{{- define "sqmqos.logConfig" -}}
+{{- $of := .Values.log.postgres -}}
+{{- $postgres := dict "hosts" $of.hosts "database" $of.database "user" $of.user "schema" $of.schema "create" $of.create -}}
+{{- if $of.existingSecret }}{{ $_ := set $postgres "password-file" "/etc/sqmqos/log/password" }}{{ end -}}
+{{- if $of.caSecret }}{{ $_ := set $postgres "ca-file" "/etc/sqmqos/log/ca.crt" }}{{ end -}}
+{{- if $of.clientSecret -}}
+{{- $_ := set $postgres "cert-file" "/etc/sqmqos/log/tls.crt" -}}
+{{- $_ := set $postgres "key-file" "/etc/sqmqos/log/tls.key" -}}
+{{- end -}}
+{{- toYaml (dict "kind" "postgres" "copies" .Values.log.copies "import" .Values.log.import "postgres" $postgres) -}}
+{{- end -}}
+
+{{/* The files of the log's database, of a projected volume; or nothing. */}}
+{{- define "sqmqos.logSources" -}}
+{{- if eq .Values.log.kind "postgres" -}}
+{{- $of := .Values.log.postgres -}}
+{{- range list (list $of.existingSecret $of.passwordKey "password") (list $of.caSecret "ca.crt" "ca.crt")
+	(list $of.clientSecret "tls.crt" "tls.crt") (list $of.clientSecret "tls.key" "tls.key") -}}
+{{- if index . 0 }}
+- secret:
+    name: {{ index . 0 | quote }}
+    items:
+      - {key: {{ index . 1 | quote }}, path: {{ index . 2 }}}
+{{- end }}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* push.allow: a namespace's own Services, which only it can make, and what the values say. */}}
+{{- define "sqmqos.pushAllow" -}}
+{{- $allow := list -}}
+{{- if .Values.push.ownServices -}}
+{{- $allow = list (dict "host" "*.{space}.svc") (dict "host" (printf "*.{space}.svc.%s" .Values.clusterDomain)) -}}
+{{- end -}}
+{{- toYaml (concat $allow .Values.push.allow) -}}
+{{- end -}}
+
+{{/* The secrets that queues name, NAMESPACE/NAME, of a projected volume; or nothing. */}}
+{{- define "sqmqos.pushSources" -}}
+{{- range $space, $names := .Values.push.secrets -}}
+{{- range $name, $of := $names }}
+- secret:
+    name: {{ $of.secret | quote }}
+    optional: true
+    items:
+      - {key: {{ $of.key | quote }}, path: {{ printf "%s/%s" $space $name | quote }}}
+{{- end }}
+{{- end -}}
 {{- end -}}
 
 {{/* The broker's files of configuration. */}}
@@ -88,10 +170,13 @@ issuer-{{ $i }}.pem: {{ . | quote }}
 {{- default (printf "%s-tls" (include "sqmqos.broker" .)) .Values.certificates.brokerSecret -}}
 {{- end -}}
 
-{{/* What of these a broker takes up by a start alone: without the rules of acl. */}}
+{{/* What of these a broker takes up by a start alone: without the rules of acl and where
+     pushes may go. */}}
 {{- define "sqmqos.brokerStillFiles" -}}
 {{- $values := deepCopy .Values -}}
 {{- $_ := set $values.broker "acl" (list) -}}
 {{- $_ := set $values.broker "aclDefault" "allow" -}}
+{{- $_ := set $values.push "ownServices" false -}}
+{{- $_ := set $values.push "allow" (list) -}}
 {{- include "sqmqos.brokerFiles" (dict "Values" $values) -}}
 {{- end -}}

@@ -44,6 +44,12 @@
 {{- $certificates := dict "mode" $c.mode -}}
 {{- if eq $c.mode "managed" -}}
 {{- $_ := merge $certificates (dict "ca-lifetime" $c.caLifetime "leaf-lifetime" $c.leafLifetime "overlap" $c.overlap) -}}
+{{- if .Values.httpApi.enabled -}}
+{{- $api := include "sqmqos.api" . -}}
+{{- $space := printf "%s.%s" $api .Release.Namespace -}}
+{{- $names := list (printf "%s.svc.%s" $space .Values.clusterDomain) (printf "%s.svc" $space) $space $api -}}
+{{- $_ := set $certificates "broker-names" (concat $names .Values.httpApi.names) -}}
+{{- end -}}
 {{- else -}}
 {{- $_ := set $certificates "serving-secret" $c.servingSecret -}}
 {{- with $c.caSecret }}{{ $_ := set $certificates "ca-secret" . }}{{ end -}}
