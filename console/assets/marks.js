@@ -15,7 +15,9 @@ function queue(row) {
 		found.push({tone: "bad", text: "full", why: "has no room for a small message"});
 	if (ENDS.has(row.kind))
 		return found;
-	if (row.depth > 0 && row.lonely !== null)
+	if (row.paused)
+		found.push({tone: "warn", text: "paused", why: "nothing of it is handed out"});
+	else if (row.depth > 0 && row.lonely !== null)
 		found.push({tone: "warn", text: `nobody takes, ${span(row.lonely)}`,
 			why: "messages wait, and nobody is there to take them"});
 	if (row.age > OLD_MS)

@@ -6,12 +6,14 @@ import {titled} from "./format.js";
 const KNOWN = {
 	queues: {
 		title: "Queues", jump: "q", key: ["queue"],
-		columns: ["queue", "kind", "depth", "bytes", "age", "members"],
+		columns: ["queue", "kind", "depth", "leased", "parked", "bytes", "age", "members"],
 		to: [{table: "messages", text: "What waits", query: (row) => ({queue: row.queue}), when: (row) => !isDead(row)},
 		{table: "deliveries", text: "What is unfinished", query: (row) => ({queue: row.queue}), when: (row) => !isDead(row)},
 		{table: "sessions", text: "Its session", when: (row) => row.kind === "session",
 			query: (row) => ({only: row.queue})},
 		{table: "subscriptions", text: "Its subscriptions", when: (row) => row.kind === "session",
+			query: (row) => ({only: row.queue})},
+		{table: "bindings", text: "What comes into it", when: (row) => row.kind === "queue",
 			query: (row) => ({only: row.queue})},
 		{table: "dead-letters", text: "The letters", query: (row) => ({only: row.queue}),
 			when: isDead}],
@@ -30,6 +32,11 @@ const KNOWN = {
 		to: [{table: "sessions", text: "Its session", query: (row) => ({only: row.session})},
 			{table: "queues", text: "Its queue", query: (row) => ({only: row.queue})}],
 		command: (row) => (/[#+]/.test(row.filter) ? null : why(row.filter, row.space)),
+	},
+	bindings: {
+		title: "Bindings", key: ["queue", "id"],
+		columns: ["queue", "filter", "tag", "qos", "id"], wide: ["filter", "id"],
+		to: [{table: "queues", text: "Its queue", query: (row) => ({only: row.queue})}],
 	},
 	messages: {
 		title: "Messages", jump: "m", key: ["queue", "number"], byQueue: true,
@@ -87,8 +94,8 @@ const KNOWN = {
 	},
 };
 
-const ORDER = ["queues", "sessions", "subscriptions", "messages", "deliveries", "dead-letters", "refusals", "gone",
-	"retained", "keys", "spaces", "links"];
+const ORDER = ["queues", "sessions", "subscriptions", "bindings", "messages", "deliveries", "dead-letters", "refusals",
+	"gone", "retained", "keys", "spaces", "links"];
 
 function isDead(row) {
 	return row.kind === "dead" || row.kind === "dead-others";

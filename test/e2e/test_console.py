@@ -245,6 +245,24 @@ async def test_tables_are_the_view_s(env):
     env.check_leftovers = False
 
 
+async def test_a_named_queue_leads_to_what_comes_into_it(env):
+    folder = env.folder / "subscribers"
+    folder.mkdir()
+    (folder / "q.yaml").write_text('default: {jobs: {bindings: [{filter: "jobs/#"}, {filter: work}, {tag: eu}]}, '
+                                   'other: {bindings: [{filter: x}]}}')
+    stack = await env.stack(start=False, sidecars=1, broker=ON)
+    stack.broker.tree["subscribers"] = {"dir": str(folder)}
+    await stack.start()
+    queue = "queue~default~jobs"
+    async with console(env, stack.broker) as page:
+        await page.go("#queues", "Queues")
+        await page.run("location.hash = '#queues?' + new URLSearchParams({open: JSON.stringify([arguments[0]])})", queue)
+        await page.until("document.querySelector('aside h2')?.textContent === arguments[0]", queue)
+        await page.run("[...document.querySelectorAll('aside a')].find(a => a.textContent === 'What comes into it').click()")
+        await page.until("document.querySelectorAll('tbody tr').length === 3")
+        assert {"jobs/#", "work"} < set(await page.column("Filter"))
+
+
 HOSTILE = ["<script>window.hit = 1</script>", "<img src=x onerror=window.hit=1>", "a\u202egnp.exe", "\"'`&lt;",
            "x" * 200, "javascript:window.hit=1"]
 

@@ -11,6 +11,7 @@ import time
 import stack as parts
 import view
 from annotations import AnnotationsFile
+from api import Api
 from cluster import eventually
 from tokens import Issuer
 
@@ -133,7 +134,9 @@ async def test_a_declared_queue_s_backlog_is_one_number(env):
     # The group's name is that of the workload, unless it is said.
     assert backlog(space="default", workload="demo").body == {"backlog": 0, "known": False}
     for query, why in (({"space": "default"}, "workload: it is missing"),
-                       (asked | {"queue": "x"}, '"queue" is no parameter; there are space, workload and group'),
+                       (asked | {"queue": "x"}, "queue: a named queue has no workload and no group"),
+                       ({"queue": "x"}, "space: it is missing"),
+                       (asked | {"q": "x"}, '"q" is no parameter; there are space, workload, group and queue'),
                        (asked | {"group": "x" * 5000}, "group: its value is no text")):
         answer = backlog(**query)
         assert answer.status == 400 and why in answer.detail, answer.text
@@ -145,6 +148,53 @@ async def test_a_declared_queue_s_backlog_is_one_number(env):
     def done():
         return backlog(**asked).body == {"backlog": 0, "known": True}
     await eventually(lambda: asyncio.to_thread(done), "nothing is left of it")
+
+
+async def test_a_named_queue_s_backlog_is_one_number(env):
+    stack = await env.stack(sidecars=1, broker={"acl": [{"allow": ["manage"]}]})
+    api = Api(stack)
+
+    def backlog(queue):
+        return view.ask(stack.broker, below="/v1/backlog", space="default", queue=queue).body
+    assert backlog("jobs") == {"backlog": 0, "known": False}
+    answer = await api.ask("PUT", "/v1/queues/jobs", b'{"bindings":[{"filter":"jobs"}]}')
+    assert answer.status == 201, answer
+    for _ in range(5):
+        await api.publish("jobs", b"x")
+    assert backlog("jobs") == {"backlog": 5, "known": True}
+    # What pullers have leased is work that is not done.
+    leased = (await api.ask("POST", "/v1/queues/jobs/receive?max=2&wait=5s")).json["messages"]
+    assert len(leased) == 2 and backlog("jobs") == {"backlog": 5, "known": True}, backlog("jobs")
+    for message in leased:
+        assert (await api.ask("POST", f"/v1/leases/{message['lease']}/ack")).status == 204
+    answer = await api.ask("POST", "/v1/queues/jobs/receive?wait=5s&ack=receive")
+    assert len(answer.json["messages"]) == 3
+    assert backlog("jobs") == {"backlog": 0, "known": True}
+
+
+async def test_a_named_queue_says_what_is_leased_parked_and_paused(env):
+    stack = await env.stack(sidecars=1, broker={"acl": [{"allow": ["manage"]}]})
+    api, name = Api(stack), "queue~default~jobs"
+
+    async def becomes(why, **want):
+        def is_so():
+            row = view.row(stack.broker, "queues", name=name)
+            return {k: row[k] for k in want} == want
+        await eventually(lambda: asyncio.to_thread(is_so), why)
+    jobs = b'{"bindings":[{"filter":"jobs"}],"retry":{"first":"10m","jitter":false}}'
+    assert (await api.ask("PUT", "/v1/queues/jobs", jobs)).status == 201
+    for _ in range(3):
+        await api.publish("jobs", b"x")
+    await becomes("all wait", kind="queue", depth=3, leased=0, parked=0, paused=False)
+    leased = (await api.ask("POST", "/v1/queues/jobs/receive?max=2&wait=5s")).json["messages"]
+    await becomes("two are leased", depth=1, leased=2, parked=0)
+    assert (await api.ask("POST", f"/v1/leases/{leased[0]['lease']}/nack")).status == 204
+    await becomes("one waits for its retry", depth=1, leased=1, parked=1)
+    assert (await api.ask("POST", "/v1/queues/jobs/pause")).status == 204
+    await becomes("it is paused", paused=True)
+    for row in view.rows(stack.broker, "queues"):
+        assert (row["kind"] == "queue") == all(row[k] is not None for k in ("leased", "parked", "paused")), row
+    env.check_leftovers = False
 
 
 async def test_a_walk_meets_everything_once(env):
