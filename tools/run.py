@@ -298,6 +298,14 @@ def make_programs(args, folder, annotations):
     kept = keep_ports(folder, names, set(args.ports))
     tree = stack.config("broker", folder, listen=kept["broker"], admin=kept["broker-admin"],
                         tls=tls, store="store")
+    # who has the API's token tries queues out, and manages them
+    tree["acl"] = [{"allow": ["manage", "push"], "identity": "token:api", "queues": ["*"]}]
+    (folder / "subscribers").mkdir(exist_ok=True)
+    tree["subscribers"] = {"dir": str(folder / "subscribers")}
+    (folder / "secrets").mkdir(exist_ok=True)
+    # What is tried here is posted to this machine.
+    tree["push"] = {"allow": [{"host": "127.0.0.1", "cidr": "127.0.0.1"}], "trusted": ["127.0.0.1"],
+                    "secrets-dir": str(folder / "secrets")}
     programs = [stack.Program("broker", "broker", folder, release,
                               stack.merge(tree, args.settings["broker"]))]
     for i, port in enumerate(args.ports):

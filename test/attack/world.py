@@ -18,6 +18,7 @@ from tokens import Issuer
 
 RATE = 500  # messages a second of the good client, at QoS 1
 GOOD, BAD = "shop", "mallory"
+NEWCOMER_S = 5
 BEGUN = "begun"  # what attacker.py says first
 WORKLOAD = "demo"
 
@@ -39,6 +40,9 @@ class World:
         # One stuck client may have a queue full, which is 64 MiB unless the operator says less.
         tree = parts.merge({"link": {"max-connections": 100}, "queue": {"max-bytes": "32Mi"}},
                            issuer.config())
+        # What a neighbour may keep is soon used up, and as much on a fast machine as on a slow one.
+        tree = parts.merge(tree, {"spaces": {BAD: {"limits": {
+            "sessions": 300, "retained": 2500, "delayed": 2500, "keys": 10000}}}})
         self.stack = Stack(self.folder / "stack", build, sidecars=3, tls=tls,
                            broker=parts.merge(tree, broker or {}))
         for sidecar, space in zip(self.stack.sidecars, (GOOD, GOOD, BAD)):
@@ -81,7 +85,18 @@ class World:
         return anonymous(self.stack.broker.pid)
 
     async def newcomer(self):
-        """Whether a new sidecar of the good space, on a node of its own, gets a link."""
+        """Whether a new sidecar of the good space, on a node of its own, gets a link within
+        some seconds.  Like every sidecar it dials again when it is cut off: while more come than
+        there are places, who has not said who it is in some milliseconds has to make room."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(NEWCOMER_S):
+                while not await self.dial():
+                    await asyncio.sleep(0.1)
+                return True
+        return False
+
+    async def dial(self):
+        """Whether one connection of such a sidecar becomes a link."""
         ca = self.stack.sidecars[0].tree["tls"].get("ca-file")
         tls = ssl.create_default_context(cafile=ca) if ca else None
         if tls:
@@ -89,12 +104,12 @@ class World:
         link = LinkClient(self.stack.broker_port, self.good_token, "2", tls=tls,
                           name="localhost" if tls else None, source="127.0.0.2")
         try:
-            async with asyncio.timeout(5):
-                await link.open()
-                status = await link.open_link()
+            await link.open()
+            try:
+                return await link.open_link() == 200
+            finally:
                 await link.close()
-                return status == 200
-        except (OSError, Broken, TimeoutError):
+        except (OSError, Broken):
             return False
 
     async def rested(self, at_most, timeout_s=30):

@@ -3,6 +3,7 @@
 import asyncio
 
 import stack as parts
+from api import Api
 from annotations import AnnotationsFile, render
 from cluster import eventually, metric
 
@@ -466,3 +467,45 @@ async def test_a_glob_names_the_client(env):
     assert "an empty client identifier" in rows[0], rows
     await receives(other, publisher, "work")
     assert not second.inbox
+
+
+MANAGE = [{"allow": ["manage"]}]
+
+
+async def test_pods_share_a_named_queue_with_pullers(env):
+    """queue: NAME joins what is declared elsewhere; it is no group of the workload."""
+    files = [AnnotationsFile(env.folder / f"pod-{n}").write("- queue: jobs\n  concurrency: 1\n") for n in range(2)]
+    stack = await env.stack(start=False, sidecars=3, annotations=[*(f.path for f in files), None],
+                            broker={"acl": MANAGE})
+    for program in stack.programs:
+        program.start()
+    await stack.ready(stack.broker, stack.sidecars[2])
+    api = Api(stack)
+    publisher = await env.connect(stack.ports[2], "publisher")
+
+    async def not_ready():
+        status, text = await asyncio.to_thread(stack.sidecars[0].get, "/readyz")
+        return status == 503 and "'$queue/jobs' (group jobs) is not in place: the broker answered 0x8f" in text
+    await eventually(not_ready, "/readyz names the queue that there is not")
+    answer = await api.ask("PUT", "/v1/queues/jobs", b'{"bindings":[{"filter":"jobs/#","qos":2}]}')
+    assert answer.status == 201, answer
+    await stack.ready()
+    workers = [await env.connect(stack.ports[n], f"worker-{n}") for n in range(2)]
+    await eventually(lambda: both_consume(stack), "both replicas are attached")
+    for n in range(8):
+        assert await publisher.publish(f"jobs/{n}", b"", 2) == 0
+    await eventually(lambda: sum(len(w.inbox) for w in workers) >= 8, "all have arrived")
+    assert sorted(m.topic for w in workers for m in w.inbox) == [f"jobs/{n}" for n in range(8)]
+    own = {"sqmqos-space": "default"}
+    answer = await api.ask("DELETE", "/v1/queues/jobs", headers=own)
+    assert answer.status == 409 and answer.problem == "conflict", answer
+    # What comes when they are gone waits in the queue, for whoever takes from it.
+    for worker in workers:
+        await worker.disconnect()
+    for n in range(3):
+        assert await publisher.publish(f"jobs/late/{n}", b"", 1) == 0
+    answer = await api.ask("POST", "/v1/queues/jobs/receive?wait=5s&ack=receive")
+    assert {m["topic"] for m in answer.json["messages"]} == {f"jobs/late/{n}" for n in range(3)}, answer
+    answer = await api.ask("DELETE", "/v1/queues/jobs", headers=own)
+    assert answer.status == 204, answer
+    env.check_leftovers = False

@@ -15,35 +15,13 @@ import sys
 import time
 
 import stack as parts
-from api import Api
+from api import DURABLE, VERSIONS, Api, api_stack, leave, subscriber, users
 from cluster import eventually, metric, metrics
 from link import HEADERS, PREFACE, SETTINGS, frame, literal
 from mqtt import Client
 from scenario import scenario
 
-VERSIONS = ("1.1", "2")
-DURABLE = {"session_expiry": 600}
 ID = re.compile(r"[a-z2-7]{26}")
-
-
-async def api_stack(env, version="2", **broker):
-    stack = await env.stack(sidecars=1, broker=broker)
-    return stack, Api(stack, version)
-
-
-async def subscriber(stack, *filters, client_id="sub", qos=2):
-    client = Client(client_id)
-    await client.connect(stack.ports[0], clean=False, props=DURABLE)
-    await client.subscribe(*filters, qos=qos)
-    return client
-
-
-async def leave(client):
-    await client.disconnect(props={"session_expiry": 0})
-
-
-def users(message):
-    return message.props.get("user", [])
 
 
 async def test_each_quality_of_service_arrives(env):
@@ -194,7 +172,7 @@ async def test_a_receipt_comes(env):
 WRONG = [
     ("/v1/publish/a?topic=b", {}, 400, "malformed", "twice"),
     ("/v1/publish/a?tpoic=b", {}, 400, "malformed", "did you mean topic?"),
-    ("/v1/publish", {}, 400, "malformed", "no topic"),
+    ("/v1/publish", {}, 415, "media-type", "?topic="),
     ("/v1/publish/%zz", {}, 400, "malformed", "percent"),
     ("/v1/publish/a%00b", {}, 400, "malformed", "NUL"),
     ("/v1/publish/a", {"sqmqos-qoss": "1"}, 400, "malformed", "did you mean sqmqos-qos?"),
@@ -229,7 +207,7 @@ WRONG = [
     ("/v1/publish/a", {"sqmqos-delay": "9000h"}, 422, "invalid-property", "delay"),
     ("/v1/publish/a", {"idempotency-key": "k", "sqmqos-receipt": "$SYS/r"}, 422, "invalid-property",
      "receipt"),
-    ("/v1/publish/a", {f"x-{i}": "v" * 4500 for i in range(3)}, 431, "headers-too-large", "12288"),
+    ("/v1/publish/a", {f"x-{i}": "v" * 4500 for i in range(8)}, 431, "headers-too-large", "32768"),
 ]
 
 
@@ -294,6 +272,50 @@ async def test_large_bodies(env):
     await leave(sub)
 
 
+async def test_headers_far_above_the_limit(env):
+    stack, _ = await api_stack(env)
+    for token in (None, ""):
+        api = Api(stack, "1.1", token)
+        for headers in ({f"x-{i}": "v" * 4500 for i in range(20)}, {f"x-{i}": "v" for i in range(120)}):
+            answer = await api.ask("POST", "/v1/publish/a", b"x" * 3000, headers)
+            assert (answer.status, answer.problem) == (431, "headers-too-large"), answer
+    for version in VERSIONS:
+        answer = await Api(stack, version).publish("a", b"x", {f"x-{i}": "v" * 4500 for i in range(7)})
+        assert answer.json["outcome"] == "no-subscribers", answer
+
+
+async def upload(api, *more):
+    """A body of 64 MiB, from a file: the status, the bytes that were sent, and the answer."""
+    body = api.folder / "large"
+    if not body.exists():
+        with body.open("wb") as f:
+            f.truncate(64 << 20)
+    argv = api.argv("POST", "/v1/publish/big/1", {"content-type": ""}, [
+        *more, "-w", "\\n%{http_code} %{http_version} %{size_upload} %{content_type}"])
+    process = await asyncio.create_subprocess_exec(
+        *argv, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE)
+    out, error = await process.communicate()
+    assert process.returncode == 0, (more, error.decode(), out[-300:])
+    text, _, tail = out.rpartition(b"\n")
+    status, version, sent, kind = tail.decode().split()
+    assert version == api.version and kind == "application/problem+json", (tail, text)
+    return int(status), int(sent), json.loads(text)
+
+
+async def test_bodies_far_above_the_limit_are_not_read(env):
+    stack, _ = await api_stack(env, http={"max-body": "1Mi"})
+    for version in VERSIONS:
+        for token in (None, "wrong", ""):
+            api = Api(stack, version, token)
+            source = ["--data-binary", f"@{stack.folder / 'large'}"]
+            for more in (source, [*source, "-H", "expect:"]):
+                status, sent, told = await upload(api, *more)
+                assert (status, told["title"]) == (413, "The request is too large"), told
+                assert "http.max-body, 1048576" in told["detail"], told
+                assert sent < 16 << 20, (version, token, more, sent)
+        assert (await Api(stack, version).publish("big/2", b"x")).status == 200
+
+
 async def test_who_asks(env):
     stack, api = await api_stack(env)
     for version in VERSIONS:
@@ -321,7 +343,7 @@ async def test_spaces_and_rules(env):
     answer = await api.publish("a", b"x", {"sqmqos-space": "shop"})
     assert answer.json["outcome"] == "no-subscribers"
     answer = await api.publish("a", b"x", {"sqmqos-space": "foreign"}, 403)
-    assert answer.problem == "forbidden", answer
+    assert answer.problem == "forbidden" and "it may name " in answer.json["detail"], answer
     answer = await api.publish("secret/a", b"x", {"sqmqos-space": "default"}, 403)
     assert answer.problem == "forbidden" and "secret/a" in answer.json["detail"], answer
     parts.add_token(stack.folder / "one", ["default"], "one")
@@ -381,7 +403,7 @@ async def test_the_api_says_what_it_has(env):
     assert about["limits"]["rate"] == 500 and about["limits"]["body"] == (1088 + 64) << 10, about
     source = parts.ROOT / "broker" / "front" / "http"
     named = set(re.findall(r'^    \{"(sqmqos-[a-z-]+)"', (source / "fields.c").read_text(), re.M)) | \
-        {"sqmqos-delay", "sqmqos-qos", "sqmqos-receipt", "idempotency-key"}
+        {"sqmqos-delay", "sqmqos-order-key", "sqmqos-qos", "sqmqos-receipt", "idempotency-key"}
     shared = described["components"]
 
     def headers(row):

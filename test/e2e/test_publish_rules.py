@@ -70,6 +70,23 @@ async def test_raised_messages_keep_their_order_over_lost_links(env):
     await stack.linked()
 
 
+async def test_a_message_gets_its_order_key_from_a_property(env):
+    stack, _ = await ruled_stack(env, "[{filter: orders/#, order-key: {property: customer}}]")
+    subscriber = await subscribed(env, stack, "#")
+    app = await env.connect(stack.ports[0], "app")
+    sent = [("orders/1", [("customer", "7")], ["7"]), ("orders/2", [], []), ("other", [("customer", "7")], []),
+            ("orders/3", [("customer", "7"), ("sqmqos-order-key", "own")], ["own"])]
+    for qos in range(3):
+        for topic, props, key in sent:
+            code = await app.publish(topic, b"", qos, props={"user": props})
+            assert code == (0 if qos else None), (topic, code)
+            m = await subscriber.receive()
+            assert m.topic == topic and user(m, "sqmqos-order-key") == key, m
+    assert await app.publish("orders/4", b"", 1, props={"user": [("customer", "x" * 257)]}) == 0x83
+    assert await app.publish("orders/4", b"", 1, props={"user": [("customer", "x" * 256)]}) == 0
+    assert user(await subscriber.receive(), "sqmqos-order-key") == ["x" * 256]
+
+
 async def test_a_raised_qos_0_message_waits_for_room(env):
     file = AnnotationsFile(env.folder / "pod").write(
         "- {filter: jobs, group: crew, max-length: 3, overflow: reject-publish}",

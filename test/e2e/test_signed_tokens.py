@@ -4,6 +4,7 @@ keys from: a file, or an API server that may be away."""
 import asyncio
 import http.server
 import json
+import pathlib
 import ssl
 import threading
 import time
@@ -42,6 +43,10 @@ async def open_link(stack, token):
     return link, await link.open_link()
 
 
+def has_libcurl(program):
+    return "libcurl" in pathlib.Path(f"/proc/{program.pid}/maps").read_text()
+
+
 async def test_sidecars_with_signed_tokens(env):
     """Messages flow; a key that is taken away ends its links, and comes back."""
     stack, key, keys, tokens = await signed_stack(env, sidecars=2, tls=True)
@@ -70,6 +75,7 @@ async def test_sidecars_with_signed_tokens(env):
     await eventually(lambda: [m.payload for m in taker.inbox] == [b"one", b"two"], "it goes on")
     for program in stack.programs:
         assert not any(part in stack.log(program) for part in SECRET_PARTS)
+        assert not has_libcurl(program), "nobody is asked for anything"
 
 
 async def is_equal(coroutine, wanted):
@@ -183,6 +189,7 @@ async def test_keys_of_an_api_server(env):
 
     api.start()
     await stack.ready(stack.broker)
+    assert has_libcurl(stack.broker)
     assert ("/openid/v1/jwks", "Bearer the-brokers-own") in api.asked
     assert {path for path, _ in api.asked} == {"/openid/v1/jwks",
                                                "/.well-known/openid-configuration"}

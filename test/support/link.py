@@ -139,6 +139,8 @@ class LinkClient:
             self.stream_bytes = self.stream_bytes[4 + length:]
 
     def request_nowait(self, method, path, body=b"", headers=()):
+        if self.task.done():
+            raise Broken  # nobody would notice the answer, or its end
         stream, self.next_stream = self.next_stream, self.next_stream + 2
         answer = self.answers[stream] = Answer(
             done=asyncio.get_running_loop().create_future(), stream=stream)

@@ -7,7 +7,7 @@ TOKEN = re.compile(r"""\s*(?:(?P<text>"(?:[^"\\]|\\.)*")|(?P<range>\[\d+(?:ms|s|
     |(?P<number>\d+(?:\.\d+)?)
     |(?P<name>[a-zA-Z_][a-zA-Z0-9_]*)|(?P<op>=~|!~|==|!=|>=|<=|[-+*/<>=(){},]))""", re.X)
 AGGREGATIONS = {"sum", "max", "min", "avg", "count", "topk"}
-OVER_RANGE = {"rate", "increase"}
+OVER_RANGE = {"rate", "increase", "max_over_time"}
 FUNCTIONS = OVER_RANGE | {"absent", "histogram_quantile", "vector"}
 ARGUMENTS = {"topk": 2, "histogram_quantile": 2}
 OPERATORS = {"and", "or", "unless", "==", "!=", ">", "<", ">=", "<=", "+", "-", "*", "/"}
