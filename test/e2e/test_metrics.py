@@ -11,6 +11,7 @@ import yaml
 
 import chart
 import promql
+import pushing
 import stack as parts
 from annotations import AnnotationsFile
 from cluster import eventually, metrics
@@ -258,16 +259,25 @@ def panels():
 
 async def known(env):
     """{metric: its labels} of all programs."""
-    stack = await declared_stack(env, ["one"])
+    folder = pushing.declare(env, q={"bindings": [{"filter": "q/#"}], "push": {"url": "http://127.0.0.1:9/"}})
+    stack = await declared_stack(env, ["one"], subscribers={"dir": str(folder)}, push=pushing.LOCAL)
     await become(stack, "depth", {"one": 0})
     injector = Injector(env)
     await injector.start()
+    # One of several brokers says it of a log that is not there, too.
+    parts.write_token(env.folder / "token")
+    tree = parts.config("broker", env.folder, listen=parts.free_port(), admin=parts.free_port(), tls=False)
+    one = parts.Program("broker", "one-of-several", env.folder, stack.build, parts.merge(tree, {
+        "log": {"kind": "postgres", "postgres": {"hosts": [f"127.0.0.1:{parts.free_port()}"]}}}))
+    one.start()
+    await eventually(lambda: one.get("/metrics")[0] == 200, "its metrics are there")
     found = {}
-    for program in (*stack.programs, injector.program):
+    for program in (*stack.programs, injector.program, one):
         for line in (await asyncio.to_thread(scrape, program, None))[1].splitlines():
             if not line.startswith("#"):
                 labels = found.setdefault(re.match(r"\w+", line)[0], set())
                 labels |= set(re.findall(r'[{,](\w+)="', line))
+    assert one.stop() == 0
     return found
 
 

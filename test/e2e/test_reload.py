@@ -53,6 +53,37 @@ async def test_limits_of_the_broker_count_at_once(env):
     await env.connect(stack.ports[0], "late", props=DURABLE)
 
 
+async def test_the_limit_of_memory_counts_at_once(env):
+    stack = await env.stack(broker={"limits": {"memory": "24Mi"}, "engine": "memory"})
+    slow = await env.connect(stack.ports[0], "slow", ack="none",
+                             props=DURABLE | {"receive_maximum": 1})
+    await slow.subscribe("t", qos=1)
+    app = await env.connect(stack.ports[0], "app", V5)
+
+    async def limit(text, size):
+        stack.broker.tree["limits"]["memory"] = text
+        stack.broker.write_config()
+        await read_again(stack, stack.broker)
+
+        async def shown():
+            return (await metrics(stack.broker))["sqmqos_memory_limit_bytes"] == size << 20
+        await eventually(shown, "the metric follows")
+        assert waits(stack.broker) == []
+
+    async def taken(most):
+        """How many messages of 64 KiB the queue takes."""
+        for n in range(most):
+            if await app.publish("t", bytes(64 << 10), qos=1) == QUOTA:
+                return n
+        return most
+    assert 0 < await taken(400) < 400
+    await limit("512Mi", 512)
+    assert await taken(50) == 50, "there is room"
+    await limit("24Mi", 24)
+    assert await taken(1) == 0, "there is none"
+    await slow.disconnect(0, {"session_expiry": 0})
+
+
 async def test_limits_of_spaces_count_at_once(env):
     stack = await env.stack(broker={"spaces": {"default": {"limits": {"retained": 1}}, "shop": {
         "limits": {"sessions": 5}}}})

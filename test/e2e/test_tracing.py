@@ -362,6 +362,20 @@ async def test_the_spans_of_a_message_are_one_tree(env):
     await sub.disconnect(0, {"session_expiry": 0})
 
 
+def has_libcurl(program):
+    with open(f"/proc/{program.pid}/maps", encoding="ascii") as maps:
+        return "/libcurl.so" in maps.read()
+
+
+async def test_libcurl_is_in_memory_for_an_endpoint_alone(env):
+    """It would cost each idle sidecar pages of its own."""
+    collector = await Collector().start()
+    env.spawn(until_the_end(collector))
+    stack = await env.stack(sidecar=sampled(1), broker=exporting(collector)["broker"])
+    room_for(stack)
+    assert [p.name for p in stack.programs if has_libcurl(p)] == [stack.broker.name]
+
+
 async def test_spans_go_on_with_the_trace_of_the_app(env):
     stack, collector = await collecting(env, share=0)
     sub = await subscriber(env, stack)
@@ -387,6 +401,33 @@ async def test_a_publish_over_http_goes_on_with_its_trace(env):
     assert pairs(await sub.receive()) == []
     await api.publish("t/x", b"with", {"traceparent": GIVEN})
     assert traceparent(await sub.receive()) == GIVEN
+    spans = await told(collector, TRACE, "receive", "queue", "deliver")
+    assert {s.parent for s in spans.values()} == {SPAN}
+    assert spans["receive"].attributes["messaging.client.id"] == "token:local"
+    assert {s.trace for s in collector.spans} == {TRACE}
+
+
+async def test_what_a_settlement_publishes_goes_on_with_its_trace(env):
+    collector = await Collector().start()
+    env.spawn(until_the_end(collector))
+    parts = exporting(collector)
+    parts["broker"]["acl"] = [{"allow": ["manage"]}]
+    stack = await env.stack(**parts)
+    room_for(stack)
+    sub = await subscriber(env, stack)
+    api = Api(stack)
+
+    async def ask(method, path, status, body=None):
+        answer = await api.ask(method, path, json.dumps(body).encode(), {"sqmqos-space": "default"})
+        assert answer.status == status, answer
+        return answer
+    await ask("PUT", "/v1/queues/jobs", 201, {"bindings": [{"filter": "jobs/#"}]})
+    await api.publish("jobs/1", b"x")
+    message, = (await ask("POST", "/v1/queues/jobs/receive", 200, {"wait": "10s"})).json["messages"]
+    await ask("POST", "/v1/queues/jobs/settle", 200, {"ack": [message["lease"]], "publish": [
+        {"topic": "t/x", "text": "with", "properties": [["traceparent", GIVEN]]}, {"topic": "t/y", "text": "without"}]})
+    assert traceparent(await sub.receive()) == GIVEN
+    assert pairs(await sub.receive()) == []
     spans = await told(collector, TRACE, "receive", "queue", "deliver")
     assert {s.parent for s in spans.values()} == {SPAN}
     assert spans["receive"].attributes["messaging.client.id"] == "token:local"
