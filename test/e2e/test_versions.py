@@ -3,9 +3,11 @@ built them: in $TEST_OLD_PROGRAMS those from before the link had versions, in
 $TEST_PREVIOUS_PROGRAMS newer ones, which have the link and the store of today."""
 
 import asyncio
+import json
 import os
 import pathlib
 
+import brokers
 import mqtt
 import stack as parts
 from annotations import AnnotationsFile
@@ -86,7 +88,7 @@ async def test_an_old_and_a_new_sidecar_at_a_new_broker(env):
     stack = await mixed(env, sidecars_old=(True, False))
     traffic, *_ = await flows(env, stack)
     await traffic.finish()
-    assert versions(stack) == {"1", "2"}
+    assert versions(stack) == {"1", "3"}
 
 
 @scenario(timeout_s=240)
@@ -99,7 +101,7 @@ async def test_an_old_broker_is_replaced_under_old_and_new_sidecars(env):
     await traffic.more()
     await declared_flows(stack, worker, publisher, 20)
     await traffic.finish()
-    assert versions(stack) == {"1", "2"}
+    assert versions(stack) == {"1", "3"}
     assert worker.connected and publisher.connected
 
 
@@ -175,7 +177,7 @@ async def test_a_previous_and_a_new_sidecar_at_a_previous_broker_that_is_replace
     await traffic.more()
     await declared_flows(stack, worker, publisher, 20)
     await traffic.finish()
-    assert versions(stack) == {"2"}
+    assert versions(stack) == {"2", "3"}
     await absent.disconnect(0, {"session_expiry": 0})
 
 
@@ -238,7 +240,7 @@ class Store:
             self.refuser.send_ack(mqtt.PUBACK if qos == 1 else mqtt.PUBREC, m.packet_id, 0x83)
             self.refuser.held.clear()
         await self.refuser.ping()
-        assert await metric(self.stack.broker, "sqmqos_store_checkpoints_total") > 0
+        await eventually(lambda: metric(self.stack.broker, "sqmqos_store_checkpoints_total"), "a checkpoint")
 
     async def find(self, n):
         """All of it is there with the broker that runs now, once and in order."""
@@ -309,6 +311,33 @@ async def test_a_store_that_was_killed_is_opened_by_a_previous_broker_and_back(e
 
 
 @scenario(timeout_s=240)
+async def test_a_previous_broker_refuses_a_store_with_named_queues(env):
+    """It would end them: they are nothing to it. The store is as it was when it goes back."""
+    previous = programs_of(PREVIOUS)
+    stack = await env.stack(broker={"acl": [{"allow": ["manage"]}]})
+    broker = stack.broker
+    jobs = json.dumps({"bindings": [{"filter": "jobs/#"}]}).encode()
+    assert (await Api(stack).ask("PUT", "/v1/queues/jobs", jobs)).status == 201
+    await eventually(lambda: metric(broker, "sqmqos_store_checkpoints_total"), "the format is durable")
+    await Api(stack).publish("jobs/1", b"one")
+    await stack.kill(broker)
+    use(broker, previous)
+    acl = broker.tree.pop("acl")  # which it does not know, either
+    broker.start()
+    await eventually(lambda: not broker.running(), "the previous broker has ended")
+    assert broker.process.returncode == 1
+    broker.process = None  # it need not end well
+    last = stack.log(broker).splitlines()[-1]
+    assert "format 2 is of a newer version; this one knows 1" in last, last
+    use(broker, stack.build)
+    broker.tree["acl"] = acl
+    await stack.restart(broker)
+    told = (await Api(stack).ask("GET", "/v1/queues/jobs", headers={"sqmqos-space": "default"})).json
+    assert told["counts"]["ready"] == 1, told
+    env.check_leftovers = False
+
+
+@scenario(timeout_s=240)
 async def test_a_disk_outbox_of_today_is_opened_by_a_previous_sidecar_and_back(env):
     """No broker is there while they change."""
     previous = programs_of(PREVIOUS)
@@ -335,3 +364,22 @@ async def test_a_disk_outbox_of_today_is_opened_by_a_previous_sidecar_and_back(e
         await eventually(ledger.complete, "all that was acknowledged has arrived", 60)
     assert ledger.problems(duplicates_allowed=False) == []
     await taker.disconnect(0, {"session_expiry": 0})
+
+
+@scenario(timeout_s=120)
+async def test_sidecars_of_before_find_the_owner_of_several_brokers(env):
+    """One from before versions, one of a previous version: they are not told where it is, and try."""
+    stack = await brokers.on_postgres(env, start=False, tls=False)
+    for sidecar, programs in zip(stack.sidecars, (OLD, PREVIOUS)):
+        use(sidecar, programs_of(programs))
+    await stack.start()
+    traffic = await Traffic().start(env, stack)
+    connection = traffic.subscriber.connection
+    await traffic.more(20)
+    was = await stack.kill_owner()
+    await stack.owner(was)
+    await traffic.more(20)
+    was.start()
+    await stack.ready()
+    await traffic.finish()
+    assert traffic.subscriber.connection is connection, "the subscriber was disconnected"
