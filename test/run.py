@@ -5,11 +5,15 @@ target for some seconds, or one scenario of test/e2e/ or test/k8s/.  Those of k8
 last, on one cluster that is started for all of them.  Whatever it runs with
 sanitizers reports into the job's folder; a report there fails the job.
 
+At least as many jobs run at a time as there are cores, and up to MOST times as many while a
+good part of a core has nothing to do: most jobs of e2e/ and k8s/ wait for half of their time.
+
 A few jobs that fail beside others are run a second time, alone, and listed as unsteady where
 they then pass: the run passes, and somebody has a fault to find.  What a sanitizer reports, and
 a program that ends by itself, is not looked at twice."""
 
 import argparse
+import collections
 import concurrent.futures
 import dataclasses
 import json
@@ -31,10 +35,13 @@ sys.path[:0] = [str(ROOT / "tools"), str(HERE / "support")]
 
 import scenario  # noqa: E402
 
-FUZZ_SECONDS = 5
+FUZZ_SECONDS = 3  # ./dev fuzz takes longer
 TIMEOUT_S = {"unit": 300, "contract": 300, "model": 900, "fuzz": FUZZ_SECONDS + 60}
 SKIPPED = 77  # exit code of a job that could not run here
 K8S_MORE = 1   # cases at a time beside one per worker: a case mostly waits
+MOST = 2       # times as many jobs as workers, while the machine idles
+LOOK_S = 0.4   # what a job that has just been started shows in
+IDLE = 0.5     # of a core that has nothing to do takes another job
 UNSTEADY = 3   # jobs of a run that are run a second time, at most
 STEADY_KINDS = ("model", "fuzz", "torture")  # whose failures are never of the load beside them
 ITSELF = r"(?<!SIGKILL) by itself"  # fault points end by SIGKILL
@@ -90,14 +97,25 @@ def criterion_cases(job):
     return cases
 
 
+def model_jobs():
+    """One for all checks of a model, one after the other."""
+    script = HERE / "model" / "run.sh"
+    checks = subprocess.run([script, "--list"], capture_output=True, text=True, check=True)
+    for model in dict.fromkeys(check.split("/")[0] for check in checks.stdout.split()):
+        yield Job(f"model/{model}", "model", [str(script), "--jobs", "1", f"{model}/"],
+                  timeout_s=TIMEOUT_S["model"])
+
+
 def torture_jobs():
     """What the torture harness is made of, and a short run of it."""
     for path in sorted((HERE / "torture").glob("test_*.py")):
         yield Job(f"torture/{path.stem[5:]}", "torture", [sys.executable, str(path)])
-    job = Job("torture/short", "torture", [], timeout_s=400)
-    job.argv = [sys.executable, str(HERE / "torture" / "run.py"), "--preset", "debug",
-                "--folder", str(job.folder()), "--short"]
-    yield job
+    for name, more in (("short", []), ("log", ["--shared", "--log"]),
+                       ("shared", ["--shared"])):
+        job = Job(f"torture/{name}", "torture", [], timeout_s=400)
+        job.argv = [sys.executable, str(HERE / "torture" / "run.py"), "--preset", "debug",
+                    "--folder", str(job.folder()), "--short", *more]
+        yield job
 
 
 def scenario_jobs(kind):
@@ -119,13 +137,20 @@ def compat_jobs():
             yield job
 
 
-def all_jobs():
-    for job in ctest_jobs("debug"):
-        if job.kind in ("unit", "contract"):
-            job.cases = criterion_cases(job)
-            yield job
-    for script in sorted((HERE / "model").glob("*.sh")):
-        yield Job(f"model/{script.stem}", "model", [str(script)], timeout_s=TIMEOUT_S["model"])
+def criterion_jobs(pattern):
+    """Programs of unit/ and contract/.  Each is asked for its cases: none, where the pattern
+    begins with the name of another kind."""
+    jobs = [j for j in ctest_jobs("debug") if j.kind in ("unit", "contract")]
+    if not re.match(r"\^?(e2e|fuzz|k8s|model|torture)/[^|]*$", pattern.pattern):
+        with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+            for job, cases in zip(jobs, pool.map(criterion_cases, jobs)):
+                job.cases = cases
+        yield from jobs
+
+
+def all_jobs(pattern):
+    yield from criterion_jobs(pattern)
+    yield from model_jobs()
     for job in ctest_jobs("fuzz"):
         if job.kind == "fuzz":
             # A crash ends with 77 by default, as what could not run does.
@@ -326,6 +351,31 @@ def end_cluster():
 
 # ---- the run
 
+class Idle:
+    """What the machine's cores have left, since somebody looked last."""
+
+    def __init__(self):
+        self.seen = self.read()
+
+    def read(self):
+        """(seconds, seconds of all cores without work); None where it can't be known."""
+        try:
+            words = pathlib.Path("/proc/stat").read_text().split("\n", 1)[0].split()
+        except OSError:
+            return None
+        waits = int(words[4]) + int(words[5])  # for a disk, too
+        return time.monotonic(), waits / os.sysconf("SC_CLK_TCK")
+
+    def enough(self):
+        """Whether one more job has room; it is known LOOK_S after the last look."""
+        now = self.read()
+        if now is None or now[0] - self.seen[0] < LOOK_S:
+            return False
+        took, cores = now[0] - self.seen[0], now[1] - self.seen[1]
+        self.seen = now
+        return took < 3 * LOOK_S and cores / took >= IDLE
+
+
 class Progress:
     def __init__(self, total):
         self.total = total
@@ -377,24 +427,30 @@ def run(jobs, workers, keep):
         if not keep and all(r.outcome != "failed" for r in results):
             shutil.rmtree(job.folder(), ignore_errors=True)
 
-    def run_batches(batches):
-        for batch, n in batches:
-            with concurrent.futures.ThreadPoolExecutor(n) as pool:
-                waiting = {pool.submit(run_job, job): job for job in batch}
-                try:
-                    for future in concurrent.futures.as_completed(waiting):
-                        finish(waiting[future], future.result())
-                except BaseException:
-                    running.stop()
-                    pool.shutdown(wait=True, cancel_futures=True)
-                    raise
+    def run_batch(batch, least, most):
+        waiting, flying, idle = collections.deque(batch), {}, Idle()
+        with concurrent.futures.ThreadPoolExecutor(most) as pool:
+            try:
+                while waiting or flying:
+                    while waiting and (len(flying) < least or len(flying) < most and idle.enough()):
+                        job = waiting.popleft()
+                        flying[pool.submit(run_job, job)] = job
+                    ended, _ = concurrent.futures.wait(
+                        flying, LOOK_S if waiting else None, concurrent.futures.FIRST_COMPLETED)
+                    for future in ended:
+                        finish(flying.pop(future), future.result())
+            except BaseException:
+                running.stop()
+                raise
 
     def run_all(jobs, workers):
-        run_batches(batches_of(jobs, workers))
-        run_batches([([job for job in again if job in jobs], 1)])
+        for batch, least, most in batches_of(jobs, workers):
+            run_batch(batch, least, most)
+        run_batch([job for job in again if job in jobs], 1, 1)
 
-    # Cases on the cluster await what others' load would delay: they come last, by themselves.
-    k8s = [j for j in jobs if j.kind == "k8s"]
+    # Cases on the cluster await what others' load would delay: they come last, by themselves,
+    # those that may take long first.
+    k8s = sorted((j for j in jobs if j.kind == "k8s"), key=lambda j: -j.timeout_s)
     run_all([j for j in jobs if j.kind != "k8s"], workers)
     if k8s:
         try:
@@ -416,9 +472,10 @@ def keep_first(job):
 
 
 def batches_of(jobs, workers):
-    """(jobs, how many at a time): those that take the machine to themselves come after."""
+    """(jobs, how many at a time at least, and at most): those that take the machine to
+    themselves come after."""
     alone = sorted((j for j in jobs if j.alone), key=lambda j: j.last)
-    return ([j for j in jobs if not j.alone], workers), (alone, 1)
+    return ([j for j in jobs if not j.alone], workers, workers * MOST), (alone, 1, 1)
 
 
 def stop(_number, _frame):
@@ -438,7 +495,7 @@ def main():
         pattern = re.compile(args.pattern)
     except re.error as e:
         parser.error(f"PATTERN is not a regular expression: {e}")
-    jobs = list(select(compat_jobs() if args.compat else all_jobs(), pattern))
+    jobs = list(select(compat_jobs() if args.compat else all_jobs(pattern), pattern))
     if args.list:
         for job in jobs:
             for name in [case_name(job, c) for c in job.cases] if job.cases else [job.name]:
