@@ -59,7 +59,8 @@ class Backups:
             self.kill(process)
         text = (await said)[0].decode("utf-8", "replace").strip()
         self.running.discard(process)
-        if process.returncode == 0:
+        # A kill may come when all is done, and only the process is left to end.
+        if process.returncode == 0 or (process.returncode < 0 and target.exists()):
             self.made.append(Backup(target, begun_ms, time.monotonic() * 1000))
             return "made"
         if target.exists():

@@ -42,8 +42,8 @@ class Faults:
             await asyncio.sleep(self.started + action.at_s - time.monotonic())
             verb, _, kind = action.kind.partition("-")
             name = {"kill": "kill", "stop": "pause", "move": "move"}.get(verb)
-            if name and kind in ("app", "turner", "sidecar", "broker", "pod-app",
-                                 "pod-sidecar"):
+            if name and kind in ("app", "turner", "puller", "sink", "sidecar", "broker",
+                                 "pod-app", "pod-sidecar"):
                 self.one(action, kind, getattr(self, name))
             elif action.kind == "power-cut":
                 self.one(action, "broker", self.power_cut)
@@ -64,10 +64,7 @@ class Faults:
 
     def one(self, action, kind, do):
         """Something to one program or app, unless something is being done to it."""
-        world = self.world
-        among = {"app": world.apps, "turner": world.turns.apps, "sidecar": world.sidecars, "broker": [world.broker],
-                 "pod-app": [a for pod in world.pods for a in pod.victims],
-                 "pod-sidecar": [s for pod in world.pods for s in pod.sidecars]}[kind]
+        among = self.among(kind)
         victim = among[action.target % len(among)]
         if victim.name in self.busy:
             self.note(f"{action}: {victim.name} is not there")
@@ -75,6 +72,15 @@ class Faults:
         self.note(f"{action}: {victim.name}")
         self.busy.add(victim.name)
         self.spawn(self.guarded(victim, do, action))
+
+    def among(self, kind):
+        world = self.world
+        return {"app": world.apps, "turner": world.turns.apps, "sidecar": world.sidecars,
+                "broker": world.brokers,
+                "puller": world.pulls.all_pullers if world.pulls else [],
+                "sink": world.pushes.takers if world.pushes else [],
+                "pod-app": [a for pod in world.pods for a in pod.victims],
+                "pod-sidecar": [s for pod in world.pods for s in pod.sidecars]}[kind]
 
     async def guarded(self, victim, do, action):
         try:
@@ -97,14 +103,15 @@ class Faults:
 
     def start_again(self, victim):
         victim.start()
-        if victim is self.world.broker:
+        if victim in self.world.brokers:
             self.world.broker_woke()
         self.note(f"{victim.name} starts again, pid {victim.process.pid}")
 
     async def kill(self, victim, action):
-        self.world.rollout.kills += victim in self.world.rollout.apps
+        if self.world.rollout:
+            self.world.rollout.kills += victim in self.world.rollout.apps
         await self.world.kill(victim)
-        if victim is self.world.broker:
+        if victim in self.world.brokers:
             self.world.broker_died()
         await asyncio.sleep(action.seconds)
         self.start_again(victim)
@@ -148,7 +155,7 @@ class Faults:
         victim.signal(signal.SIGSTOP)
         await asyncio.sleep(action.seconds)
         victim.signal(signal.SIGCONT)
-        if victim is self.world.broker:
+        if victim in self.world.brokers:
             self.world.broker_woke()
         self.note(f"{victim.name} goes on")
 
@@ -156,6 +163,38 @@ class Faults:
         self.note(f"{action}: {len(proxy.pairs)} connections")
         self.counts["cut"] += len(proxy.pairs)
         proxy.cut_all()
+
+    def cut_pulls(self, action, _proxy):
+        self.cut(action, self.world.pulls.proxy)
+
+    def cut_pulls_in_frame(self, action, _proxy):
+        self.cut_in_frame(action, self.world.pulls.proxy)
+
+    def pushed(self, action):
+        proxies = self.world.pushes.proxies
+        return proxies[action.target % len(proxies)]
+
+    def cut_pushes(self, action, _proxy):
+        self.cut(action, self.pushed(action))
+
+    def cut_pushes_in_frame(self, action, _proxy):
+        self.cut_in_frame(action, self.pushed(action))
+
+    def declare_pushes(self, action, _proxy):
+        self.note(str(action))
+
+        async def later():
+            await asyncio.to_thread(self.world.pushes.declare_again, action.seed)
+            self.counts[action.kind] += 1
+        self.spawn(later())
+
+    def pause_pushes(self, action, _proxy):
+        self.note(str(action))
+
+        async def later():
+            await self.world.pushes.pause(action.target, action.seconds)
+            self.counts[action.kind] += 1
+        self.spawn(later())
 
     def cut_in_frame(self, action, proxy):
         self.note(str(action))

@@ -21,10 +21,14 @@ import checker  # noqa: E402
 import disk as disks  # noqa: E402
 import flips  # noqa: E402
 import letters  # noqa: E402
+import logs  # noqa: E402
 import powerfail  # noqa: E402
+import pulls  # noqa: E402
+import pushes  # noqa: E402
 import rollout  # noqa: E402
 import schedule  # noqa: E402
 import scenario  # noqa: E402
+import shared  # noqa: E402
 import spill  # noqa: E402
 import world as worlds  # noqa: E402
 from faults import Faults  # noqa: E402
@@ -99,12 +103,15 @@ class Seed:
         self.small = rng.random() < 0.3
         self.recorded = rng.random() < 0.8
         self.durable = args.engine == "embedded"
+        self.pulled = self.durable and all(worlds.broker_knows(args.build, key) for key in
+                                           ("pull.max-leases", "http.max-wait"))
+        self.pushed = self.pulled and worlds.broker_knows(args.build, "push.trusted")
 
     def prepare(self):
         """The disk and the layer, where this seed has them. Returns the store's folder.
 
         A short run fills no disk: e2e/test_disk_full.py does."""
-        self.folder.mkdir(parents=True)
+        self.folder.mkdir(parents=True, exist_ok=True)  # a sanitizer makes it for its log, too
         store = self.folder / "store"
         if self.durable and self.small and not self.args.short:
             try:
@@ -122,6 +129,10 @@ class Seed:
                                 disk=self.disk is not None, gap_s=self.args.gap)
         actions += schedule.draw_pods(self.seed, seconds, gap_s=self.args.gap)
         actions += schedule.draw_turners(self.seed, seconds, gap_s=self.args.gap)
+        if self.pulled:
+            actions += schedule.draw_pullers(self.seed, seconds, gap_s=self.args.gap)
+        if self.pushed:
+            actions += schedule.draw_sinks(self.seed, seconds, gap_s=self.args.gap)
         if self.durable:
             actions += schedule.draw_backups(self.seed, seconds)
         actions.sort(key=lambda action: action.at_s)
@@ -153,6 +164,11 @@ class Seed:
         rng = random.Random(f"pods of the world {self.seed}")
         world.add_pods(rollout.Rollout(world, rng, world.take_ports(5), self.tls),
                        spill.Spill(world, rng, world.take_ports(3), self.tls))
+        if self.pulled:
+            world.add_pulls(pulls.Pulls(world, world.take_ports(1), self.tls))
+        if self.pushed:
+            ports = world.take_ports(pushes.Pushes.n_ports())
+            world.add_pushes(pushes.Pushes(world, self.seed, ports, self.tls))
         world.spill.taking &= not self.args.short
 
     async def torment(self, world, faults, actions):
@@ -196,22 +212,10 @@ class Seed:
             self.summary.violations += one.violations
 
     async def settle(self, world, faults):
-        """No more faults: everything comes to its end."""
-        faults.note("the faults are over")
-        await world.ready()
-        faults.note("all are ready")
-        await world.check_kept()
-        if self.durable:
-            await world.last_will()
-            await world.check_kept()
-            faults.note("a client has died with its sidecar and its broker")
-        self.finished = await world.finish_publishers()
-        faults.note(f"publishers have {'' if self.finished else 'NOT '}ended")
-        drained = await world.drained()
-        faults.note(f"queues are {'' if drained else 'NOT '}empty")
-        await world.end_subscribers()
-        faults.note("subscribers have ended")
-        await world.nothing_left()
+        if world.pushes:
+            world.pushes.calm()
+        self.finished = await world.settle(
+            faults.note, "a client has died with its sidecar and its broker" if self.durable else None)
 
     def check(self, world, faults):
         publishers, targets = world.ledgers()
@@ -249,11 +253,17 @@ def arguments():
     parser.add_argument("minutes", nargs="?", type=float, default=1,
                         help="of all seeds together (1)")
     parser.add_argument("--keep", action="store_true", help="keep the logs of seeds that pass, too")
-    parser.add_argument("--preset", default="release", help="which build to torture (release)")
+    parser.add_argument("--preset", help="which build to torture (release; shared with --shared)")
     parser.add_argument("--engine", choices=("embedded", "memory"), default=None,
                         help="memory: only apps and sidecars are killed")
-    parser.add_argument("--rate", type=int, default=200,
-                        help="publishes per second of each of the four publishers (200)")
+    parser.add_argument("--shared", action="store_true",
+                        help="three brokers on one log, a database of two servers below it, which are "
+                        "tortured, too")
+    parser.add_argument("--log", action="store_true",
+                        help="with --shared: the log alone, without engine, links and apps")
+    parser.add_argument("--rate", type=int,
+                        help="publishes per second of each of the four publishers "
+                        f"(200; of several brokers {shared.RATE})")
     parser.add_argument("--gap", type=float, default=0.25,
                         help="seconds between faults, on average (0.25)")
     parser.add_argument("--flips", type=int, default=4,
@@ -262,15 +272,24 @@ def arguments():
                         help="backups of each seed that a broker is started on (2)")
     parser.add_argument("--broken", action="store_true",
                         help="torture a build that acknowledges before it commits, and fail "
-                        "unless that is found")
+                        "unless that is found; with --shared: a log of which a rule is broken, "
+                        f"each of {', '.join(shared.BROKEN)}")
+    parser.add_argument("--rule", choices=shared.BROKEN,
+                        help="with --shared: break this rule of the log, below the whole chain")
     parser.add_argument("--short", action="store_true", help="one short seed, for ./dev test")
     parser.add_argument("--build", type=pathlib.Path, help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=pathlib.Path, default=ROOT / "build" / "torture",
                         help="for logs (build/torture)")
     args = parser.parse_args()
-    args.build = args.build or ROOT / "build" / ("broken" if args.broken else args.preset)
+    preset = args.preset or ("shared" if args.shared else "release")
+    if args.broken:
+        preset = "shared" if args.shared else "broken"
+    args.build = args.build or ROOT / "build" / preset
+    args.rate = args.rate or (shared.RATE if args.shared else 200)
+    args.log |= args.shared and args.broken
+    args.broken_rule = args.rule
     if args.short:
-        args.minutes, args.flips, args.restores = SHORT_MINUTES, 1, 1
+        args.minutes, args.flips, args.restores = SHORT_MINUTES * (0.6 if args.log else 1), 1, 1
     try:
         first, _, last = (args.seed or str(random.SystemRandom().randrange(1, 1 << 31))
                           ).partition("-")
@@ -279,6 +298,8 @@ def arguments():
         parser.error(f"'{args.seed}' is neither a number nor a range as 1-20")
     if not args.seeds or args.minutes <= 0:
         parser.error("there is nothing to run")
+    if args.shared:
+        args.engine = "embedded"
     if args.engine is None:
         args.engine = "embedded" if worlds.broker_knows(args.build, "store.dir") else "memory"
     return args
@@ -288,7 +309,12 @@ def one(seed, seconds, args):
     folder = args.folder.resolve() / f"seed-{seed}"
     shutil.rmtree(folder, ignore_errors=True)
     os.environ.update(scenario.sanitizer_environment(folder))
-    run = Seed(seed, folder, args)
+    if args.log:
+        run = logs.Seed(seed, folder, args, Summary())
+    elif args.shared:
+        run = shared.Seed(seed, folder, args, Summary())
+    else:
+        run = Seed(seed, folder, args)
     asyncio.run(run.run(seconds))
     s = run.summary
     print(f"seed {seed}: {seconds:.0f} s of faults; {s.line()}", flush=True)
@@ -306,24 +332,49 @@ def interrupted(_number, _frame):
     raise KeyboardInterrupt  # so that mounts and logs in memory are given back
 
 
+def run_seeds(args, seconds, found=None):
+    """Of all seeds, or until found(summary): (total, seeds that failed, the seed that found)."""
+    total, failed = Summary(), []
+    for seed in args.seeds:
+        s = one(seed, seconds, args)
+        total.add(s)
+        if s.failed:
+            failed.append(seed)
+        if found and found(s):
+            return total, failed, seed
+    return total, failed, None
+
+
+def break_rules(args, seconds):
+    """Each rule of several brokers in turn; exit code."""
+    missed = []
+    for rule in shared.BROKEN:
+        args.broken_rule = rule
+        seed = run_seeds(args, seconds, lambda s: bool(s.violations))[2]
+        if seed is None:
+            missed.append(rule)
+        else:
+            print(f"seed {seed} has found {rule}", flush=True)
+    if missed:
+        print(f"FAILED: not found: {', '.join(missed)}")
+    return 1 if missed else 0
+
+
 def main():
     args = arguments()
     signal.signal(signal.SIGTERM, interrupted)
-    total, failed = Summary(), []
     seconds = max(LEAST_S, args.minutes * 60 / len(args.seeds) - END_S)
     print(f"{args.engine} engine, {args.build.name} build, seeds {args.seeds[0]} to "
           f"{args.seeds[-1]}", flush=True)
     if args.broken and args.engine != "embedded":
         print("--broken needs the embedded engine: it is its acknowledgement that is broken")
         return 2
-    for seed in args.seeds:
-        s = one(seed, seconds, args)
-        total.add(s)
-        if s.failed:
-            failed.append(seed)
-        if args.broken and s.lost_live:
-            print(f"seed {seed} has found that this build acknowledges before it commits")
-            return 0
+    if args.broken and args.shared:
+        return break_rules(args, seconds)
+    total, failed, seed = run_seeds(args, seconds, (lambda s: s.lost_live) if args.broken else None)
+    if seed is not None:
+        print(f"seed {seed} has found that this build acknowledges before it commits")
+        return 0
     print(f"{len(args.seeds)} seeds; {total.line()}")
     if args.broken:
         print("FAILED: the broken build was not found out")

@@ -67,12 +67,44 @@ TURNER_KINDS = (
 )
 
 
+# Of those who pull over HTTP: a cut in an answer leaves them without knowing what became of it.
+PULLER_KINDS = (
+    Kind("kill-puller", 4, 0, 0.2),
+    Kind("stop-puller", 1, 0.02, LONGEST_S),
+    Kind("cut-pulls", 2, 0, 0),
+    Kind("cut-pulls-in-frame", 3, 0.5, 2),
+)
+
+
+# Of those who are pushed to. What a sink answers, and when it dies by itself, it draws itself.
+SINK_KINDS = (
+    Kind("kill-sink", 4, 0, 0.5),
+    Kind("stop-sink", 2, 0.02, LONGEST_S),
+    Kind("cut-pushes", 2, 0, 0),
+    Kind("cut-pushes-in-frame", 3, 0.5, 2),
+    Kind("declare-pushes", 1, 0, 0),
+    Kind("pause-pushes", 1, 0, 2),
+)
+
+
 def draw_turners(seed, seconds, *, gap_s=0.25):
+    return draw_apart("turners", TURNER_KINDS, seed, seconds, gap_s)
+
+
+def draw_pullers(seed, seconds, *, gap_s=0.25):
+    return draw_apart("pullers", PULLER_KINDS, seed, seconds, gap_s)
+
+
+def draw_sinks(seed, seconds, *, gap_s=0.25):
+    return draw_apart("sinks", SINK_KINDS, seed, seconds, gap_s)
+
+
+def draw_apart(name, kinds, seed, seconds, gap_s):
     """Their actions, one in three times 'gap_s' on average."""
-    rng = random.Random(f"turners {seed}")
+    rng = random.Random(f"{name} {seed}")
     out, at = [], rng.expovariate(1 / (3 * gap_s))
     while at < seconds:
-        kind = rng.choices(TURNER_KINDS, [k.weight for k in TURNER_KINDS])[0]
+        kind = rng.choices(kinds, [k.weight for k in kinds])[0]
         span = kind.least_s + (kind.most_s - kind.least_s) * rng.random() ** 3
         out.append(Action(at, kind.name, rng.randrange(1000), span, rng.randrange(1 << 32)))
         at += rng.expovariate(1 / (3 * gap_s))

@@ -13,7 +13,7 @@ import ledger
 import stack as parts
 import turns
 from annotations import AnnotationsFile
-from cluster import eventually, metrics
+from cluster import eventually, metrics, outbound
 from kept import Kept
 from proxy import Proxy
 
@@ -107,7 +107,8 @@ class World:
         self.rate = rate
         self.max_size = 65536 if small_disk else 4096  # of a payload
         self.dead_letters = dead_letters
-        self.pods = []  # what add_pods() adds
+        self.pods, self.pulls, self.pushes = [], None, None  # what add_pods() adds
+        self.rollout = None
         self.will_is_due = False
         self.kept = None
         self.backups = None  # backups.Backups, of a run that takes some
@@ -135,9 +136,20 @@ class World:
         self.rollout, self.spill = rollout, spill
         self.pods = [rollout, spill]
 
+    def add_pulls(self, pulls):
+        self.pulls = pulls
+        self.pods.append(pulls)
+
+    def add_pushes(self, pushes):
+        """Whose messages are those of the pulls."""
+        self.pushes = pushes
+        self.pods.append(pushes)
+
     def make_broker(self, ports, tls):
         tree = parts.merge(parts.config("broker", self.folder, listen=ports[0], admin=ports[1],
                                         tls=tls), BROKER)
+        pushes = broker_knows(self.build, "push.trusted")
+        tree["acl"] = [{"allow": ["manage", "push"] if pushes else ["manage"], "identity": "token:local"}]
         tree["dead-letters"] = {"max-messages": self.dead_letters}
         if broker_knows(self.build, "store.dir"):
             tree |= {"engine": self.engine}
@@ -213,8 +225,12 @@ class World:
         return [p for pod in self.pods for p in pod.all_publishers]
 
     @property
+    def brokers(self):
+        return [self.broker]
+
+    @property
     def programs(self):
-        return [self.broker, *self.sidecars]
+        return [*self.brokers, *self.sidecars]
 
     @property
     def all_sidecars(self):
@@ -252,12 +268,14 @@ class World:
             s.subscribed or s.name.startswith("declared") and s.connections for s in states
         ) and all(pod.started() for pod in self.pods)
 
+    links_of_each = 2  # sidecar, at least
+
     async def ready(self, timeout_s=40):
         """Awaits that all programs are ready, and all links up."""
-        for program in [self.broker, *self.all_sidecars]:
+        for program in [*self.brokers, *self.all_sidecars]:
             def check(program=program):
-                for p in [self.broker, *self.all_sidecars]:
-                    assert p.running(), f"{p.name} has ended: {p.last_words()}"
+                for p in [*self.brokers, *self.all_sidecars]:
+                    assert self.lives(p), f"{p.name} has ended: {p.last_words()}"
                 return asyncio.to_thread(program.ready)
 
             async def is_ready(check=check):
@@ -265,8 +283,12 @@ class World:
             await eventually(is_ready, f"{program.name} is ready", timeout_s, 0.05)
 
         async def linked():
-            return all([(await metrics(s)).get("sqmqos_links") == 2 for s in self.all_sidecars])
+            up = [(await metrics(s)).get("sqmqos_links", 0) for s in self.all_sidecars]
+            return min(up) >= self.links_of_each
         await eventually(linked, "all links are up", timeout_s, 0.05)
+
+    def lives(self, program):
+        return program.running()
 
     def descriptors(self, program):
         """Open descriptors but those of the store, whose files come and go."""
@@ -285,7 +307,7 @@ class World:
         self.broker_deaths_ms.append(time.monotonic() * 1000)
 
     async def kill(self, what):
-        if what is self.broker and self.pods:
+        if self.rollout and what is self.broker:
             await self.spill.counters.read()  # the last one: what follows is unseen
         what.process.kill()
         await asyncio.to_thread(what.process.wait)
@@ -335,6 +357,26 @@ class World:
         await self.kept.stop()
         self.problems += await self.kept.check(self.sidecars[1].tree["listen"]["port"])
 
+    async def settle(self, note, last_will):
+        """No more faults: everything comes to its end. last_will: what 'note' says of it; None: there
+        is none. Whether the publishers have ended."""
+        note("the faults are over")
+        await self.ready()
+        note("all are ready")
+        await self.check_kept()
+        if last_will:
+            await self.last_will()
+            await self.check_kept()
+            note(last_will)
+        finished = await self.finish_publishers()
+        note(f"publishers have {'' if finished else 'NOT '}ended")
+        drained = await self.drained()
+        note(f"queues are {'' if drained else 'NOT '}empty")
+        await self.end_subscribers()
+        note("subscribers have ended")
+        await self.nothing_left()
+        return finished
+
     async def last_will(self):
         """A client dies, and at the same moment its sidecar and its broker."""
         app, sidecar = self.willed, self.sidecars[self.willed.at]
@@ -344,12 +386,13 @@ class World:
             return any(w[0] == "C" for w in ledger.lines(app.ledger))
         await eventually(connected, "the client with a will is connected", 30, 0.05)
         self.will_is_due = True
-        for victim in (app, sidecar, self.broker):
+        broker = self.broker
+        for victim in (app, sidecar, broker):
             victim.process.kill()
         self.broker_died()
-        for victim in (app, sidecar, self.broker):
+        for victim in (app, sidecar, broker):
             await asyncio.to_thread(victim.process.wait)
-        self.broker.start()
+        broker.start()
         self.broker_woke()
         sidecar.start()
         await self.ready()
@@ -387,7 +430,7 @@ class World:
 
     async def leftovers(self):
         out = []
-        found = await metrics(self.broker)
+        found = found_of_broker = await metrics(self.broker)
         # a sidecar's keeper of its declared subscriptions stays, and the outbox's session
         bound = {"sqmqos_queued_messages": 0, "sqmqos_queued_bytes": 0,
                  "sqmqos_sessions": SIDECARS + len(self.pods),
@@ -406,7 +449,7 @@ class World:
             if found.get("sqmqos_sessions", 0) > 1:
                 out.append(f"{s.name}: sqmqos_sessions is {found['sqmqos_sessions']:g}")
         for p in self.programs:
-            if self.descriptors(p) > self.base[p.name]:
+            if p.name in self.base and self.descriptors(p) > self.base[p.name] + outbound(p, found_of_broker):
                 out.append(f"{p.name}: {self.descriptors(p)} descriptors, {self.base[p.name]} "
                            "at the start")
         return out
@@ -431,7 +474,7 @@ class World:
                 await self.kill(app)
         for pod in self.pods:
             await pod.stop()
-        for program in [*self.sidecars, self.broker]:
+        for program in [*self.sidecars, *self.brokers]:
             if program.process is None:
                 continue
             if not program.running():
