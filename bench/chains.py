@@ -194,6 +194,7 @@ class Ours(Chain):
 
     tls = False
     tracing = None  # {"sample": share, "endpoint": URL}: sidecars and broker trace
+    environment = {}  # {role: {name: value}}: more of it
 
     def missing(self):
         for program in ("sqmqos-broker", "sqmqos-sidecar"):
@@ -227,6 +228,7 @@ class Ours(Chain):
         for role, (kind, tree) in self.configs().items():
             program = stack.Program(kind, role, self.folder, self.build, tree)
             stack.fit_tokens(program)
+            program.environment |= self.environment.get(role, {})
             program.start()
             self.processes[role] = program.process
             self.programs[role] = program

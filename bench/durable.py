@@ -15,7 +15,7 @@ import table
 from chains import ChainError
 from durable_runs import Failed, MIB
 from measures import median
-from report import say
+from report import interrupt, say
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PARTS = ("pairs", "queues", "engine", "restarts")
@@ -329,10 +329,6 @@ def check_memory(bench):
         if large[key] > max(small[key] * 1.5, (256 + 64 + 64) * MIB // 1024):
             bench.failures.append(f"memory grows with the backlog: {key} is {small[key]} KiB with "
                                   f"{small['n']:,} messages, {large[key]} with {large['n']:,}")
-
-
-def interrupt(_number, _frame):
-    raise KeyboardInterrupt
 
 
 def main(argv):

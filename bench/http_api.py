@@ -15,10 +15,12 @@ import durable_chains
 import durable_runs
 import generator
 import packets
+import pulls
+import pushes
 import table
-from chains import ROOT, Chain, ChainError
+from chains import ROOT, Chain, ChainError, stack
 from measures import median
-from report import say
+from report import interrupt, say
 
 TOPIC = "bench/http"
 FIGURES = ("rate", "p50", "p99", "cpu")
@@ -29,7 +31,8 @@ def parse(argv):
     p = argparse.ArgumentParser(
         prog="./dev bench --http", description="Measures POST /v1/publish, each synced in a durable "
         "queue before its answer, by h2load; in the same rounds a publish at QoS 1 through the "
-        "chain (publisher, sidecar, broker, durable queue), and the same POSTs to a bare h2o.")
+        "chain (publisher, sidecar, broker, durable queue), and the same POSTs to a bare h2o. "
+        "Then pulls: by 100, by a poll that waits, and 10,000 polls; and pushes, beside bare libcurl.")
     p.add_argument("--http", action="store_true", help=argparse.SUPPRESS)
     p.add_argument("--repeat", type=int, default=5, metavar="N", help="rounds (5)")
     p.add_argument("--seconds", type=int, default=2, metavar="S", help="measured per run (2)")
@@ -51,12 +54,22 @@ class Bare(Chain):
         return None if path.exists() else f"{path} is not built"
 
     def launch(self):
-        self.http = self.port()
-        self.spawn("bare", [self.build / "bench" / "bench_bare_http", self.http])
+        self.http, self.https = self.port(), self.port()
+        stack.write_certificates(self.folder)
+        self.spawn("bare", [self.build / "bench" / "bench_bare_http", self.http, self.https,
+                            self.folder / "broker.pem", self.folder / "broker.key"])
         self.listening("bare", self.http)
+        self.listening("bare", self.https)
 
 
 class Ours(durable_chains.Clear):
+    def configs(self):
+        trees = super().configs()
+        kind, tree = trees["central"]
+        trees["central"] = kind, stack.merge(tree | {"acl": pulls.RULES}, pushes.config(self.folder))
+        self.environment = {"central": pushes.environment(self.build)}
+        return trees
+
     def launch(self):
         super().launch()
         listen = self.programs["central"].tree["listen"]
@@ -89,15 +102,16 @@ class Load:
         self.body.write_bytes(BODY)
         self.log = folder / "h2load.log"
 
-    def run(self, chain, seconds, clients, streams, *flags):
+    def run(self, chain, seconds, clients, streams, *flags, path=f"publish/{TOPIC}", body=None,
+            kind="application/json"):
         """{"rate", "p50", "p99" (µs), "cpu" (µs of the server a request)}"""
         self.log.unlink(missing_ok=True)
         pid = chain.pids()["central" if "central" in chain.pids() else "bare"]
         before = cpu_s(pid)
         argv = ["h2load", "-c", clients, "-m", streams, "-t", 1, "-D", seconds, "--warm-up-time", 1,
-                "--log-file", self.log, "-d", self.body, "-H", "content-type: application/json",
+                "--log-file", self.log, "-d", body or self.body, "-H", f"content-type: {kind}",
                 "-H", f"authorization: Bearer {chain.token}",
-                *flags, f"http://127.0.0.1:{chain.http}/v1/publish/{TOPIC}"]
+                *flags, f"http://127.0.0.1:{chain.http}/v1/{path}"]
         done = subprocess.run([*map(str, argv)], capture_output=True, text=True,
                               timeout=seconds + 30, check=False)
         if done.returncode != 0 or not self.log.exists():
@@ -127,19 +141,25 @@ KINDS = (
 
 
 def rounds(args, folder, chains):
-    ours, bare = chains
+    """What was found of publishes, of pulls, and of pushes."""
+    ours, bare, secret = chains
     load, g = Load(folder), generator.Generator(pathlib.Path(args.build) / "sqmqos-bench")
-    found = {}
+    found, build = {}, pathlib.Path(args.build)
+    pulled = pulls.Rounds(ours, bare, load, cpu_s, build)
+    pushed = pushes.Rounds(ours, bare, cpu_s, build, args.seconds)
     for i in range(args.repeat):
         say(f"round {i + 1} of {args.repeat}")
         result = durable_runs.pair(g, ours, 1, 64, args.seconds)
+        pulled.one(args.seconds, (result, durable_runs.pair(g, ours, 1000, 64, args.seconds)))
         found.setdefault("chain", []).append({"rate": result["acked_per_s"], "p50": result["ack_us"]["p50"],
                                               "p99": result["ack_us"]["p99"]})
         for key, _, clients, streams, flags in KINDS:
             for chain in (ours, bare):
                 found.setdefault((chain.name, key), []).append(
                     load.run(chain, args.seconds, clients, streams, *flags))
-    return found
+        pushed.one(g)
+    pulled.polls(secret)
+    return found, pulled, pushed
 
 
 def middle(results, figure):
@@ -172,13 +192,13 @@ def goals(found):
         f"| 64 connections of HTTP/1.1, synced, one worker | {rate:,.0f}/s | ≥ 20,000/s | {durable.verdict(rate >= 20000)} |"]
 
 
-def page(args, found, command, load, kind):
+def page(args, found, pulled, pushed, command, load, kind):
     out = [line.format(command=command, machine=table.machine(), kind=kind, load=load, rounds=args.repeat,
                        seconds=args.seconds) for line in PAGE]
     out += ["| | a second | p50 µs | p99 µs | CPU µs | bare h2o: a second | p50 µs | p99 µs | CPU µs |",
             "|---|" + "---:|" * 8]
     out += ["| " + " | ".join(row) + " |" for row in rows(found)]
-    return "\n".join([*out, "", *goals(found), ""])
+    return "\n".join([*out, "", *goals(found), pulls.page(pulled).rstrip("\n"), pushes.page(pushed)])
 
 
 def main(argv):
@@ -186,20 +206,21 @@ def main(argv):
     if not shutil.which("h2load"):
         say("h2load is not installed (Debian: nghttp2-client)")
         return 1
-    signal.signal(signal.SIGTERM, durable.interrupt)
+    signal.signal(signal.SIGTERM, interrupt)
     base, load = pathlib.Path(args.dir or ROOT / "build").resolve(), os.getloadavg()[0]
     base.mkdir(parents=True, exist_ok=True)
     umask = os.umask(0o077)
     with tempfile.TemporaryDirectory(prefix="bench-http-", dir=base) as name:
-        chains = Ours(name, args.build), Bare(name, args.build)
+        chains = Ours(name, args.build), Bare(name, args.build), pulls.Ours(name, args.build)
         try:
             for chain in chains:
                 why = chain.missing()
                 if why:
                     raise ChainError(why)
+            for chain in chains[:2]:
                 chain.start()
             absent(chains[0], TOPIC)
-            found = rounds(args, pathlib.Path(name), chains)
+            found, pulled, pushed = rounds(args, pathlib.Path(name), chains)
         except (ChainError, durable_runs.Failed) as e:
             say(str(e))
             return 1
@@ -209,7 +230,7 @@ def main(argv):
         finally:
             for chain in chains:
                 chain.stop()
-    text = page(args, found, " ".join(["./dev", "bench", *argv]), load, durable.filesystem(base))
+    text = page(args, found, pulled, pushed, " ".join(["./dev", "bench", *argv]), load, durable.filesystem(base))
     print(text)
     if args.markdown:
         os.umask(umask)

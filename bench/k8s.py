@@ -14,7 +14,7 @@ import tempfile
 import time
 
 import table
-from report import say
+from report import interrupt, say
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 for place in ("test/support", "test/k8s"):
@@ -190,10 +190,6 @@ def text(rows):
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     return "\n".join("  ".join([row[0].ljust(widths[0])] + [
         c.rjust(w) for c, w in zip(row[1:], widths[1:])]) for row in rows)
-
-
-def interrupt(number, _frame):
-    raise KeyboardInterrupt(number)
 
 
 def main(argv):

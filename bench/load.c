@@ -81,16 +81,6 @@ sq_load_pids_after(struct sq_load *l)
 			l->o.pid[i].seen = false;
 }
 
-static double
-load_own_cpu(void)
-{
-	struct rusage ru;
-
-	getrusage(RUSAGE_SELF, &ru);
-	return (double)(ru.ru_utime.tv_sec + ru.ru_stime.tv_sec) +
-	    (double)(ru.ru_utime.tv_usec + ru.ru_stime.tv_usec) / 1e6;
-}
-
 static unsigned
 load_total(const struct sq_load *l)
 {
@@ -112,6 +102,7 @@ load_connect(struct sq_load *l)
 {
 	unsigned subs = l->o.raw || l->o.idle > 0 ? 0 : l->o.subscribers;
 	unsigned allowed = load_total(l);
+	const struct sq_load_addrs *to;
 	struct sq_load_conn *c;
 	bool pub;
 
@@ -131,7 +122,8 @@ load_connect(struct sq_load *l)
 			c = &l->pub[l->opened - subs].c;
 		else
 			c = &l->sub[l->opened].c;
-		if (!sq_load_conn_open(l, c, pub ? &l->o.pub : &l->o.sub))
+		to = pub ? &l->o.pub : &l->o.sub;
+		if (!sq_load_conn_open(l, c, &to->at[c->idx % to->n]))
 			return false;
 		l->opened++;
 	}
@@ -155,7 +147,7 @@ load_enter(struct sq_load *l, enum sq_load_phase to)
 		break;
 	case SQ_LOAD_MEASURE:
 		sq_load_pids_before(l);
-		l->own_cpu_s = load_own_cpu();
+		l->own_cpu_s = sq_procstat_own_s();
 		l->now = l->from = sq_load_clock_ns();
 		l->last_ack = l->now;
 		if (l->o.count == 0)
@@ -167,7 +159,7 @@ load_enter(struct sq_load *l, enum sq_load_phase to)
 	case SQ_LOAD_DRAIN:
 		if (l->o.count == 0) {
 			l->till = l->now;
-			l->own_cpu_s = load_own_cpu() - l->own_cpu_s;
+			l->own_cpu_s = sq_procstat_own_s() - l->own_cpu_s;
 			sq_load_pids_after(l);
 		}
 		l->last_progress = l->now;
@@ -244,7 +236,7 @@ load_stop_count(struct sq_load *l)
 	if (l->o.count == 0)
 		return;
 	l->till = l->fan > 0 && l->last_delivery > l->from ? l->last_delivery : l->now;
-	l->own_cpu_s = load_own_cpu() - l->own_cpu_s;
+	l->own_cpu_s = sq_procstat_own_s() - l->own_cpu_s;
 	sq_load_pids_after(l);
 }
 
@@ -304,6 +296,8 @@ load_wait(const struct sq_load *l)
 		return 0;
 	if (l->phase_end != 0 && l->phase_end < until)
 		until = l->phase_end;
+	if (l->tick.due != 0 && l->tick.due < until)
+		until = l->tick.due;
 	if (l->phase == SQ_LOAD_SETUP && l->o.connect_rate > 0)
 		until = l->now + SECOND / 1000;
 	if (l->o.mode == SQ_LOAD_RATE &&
@@ -466,12 +460,13 @@ load_fini(struct sq_load *l)
 static int
 load_run(struct sq_load *l)
 {
-	if (l->o.raw && l->fan > 0 && !sq_load_conn_listen(l, &l->o.sub))
+	if (l->o.raw && l->fan > 0 && !sq_load_conn_listen(l, &l->o.sub.at[0]))
 		return 3;
 	while (l->phase != SQ_LOAD_DONE) {
 		if (!sq_load_step(l) || !sq_load_turn(l))
 			return 3;
 		load_write_off(l);
+		sq_load_tick(l);
 	}
 	return sq_load_report(l) ? 0 : 1;
 }

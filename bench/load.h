@@ -7,6 +7,7 @@
  *     load_conn.c   sockets, buffers, connecting: one read, one write a wakeup
  *     load_pub.c    publishers: windows, packet ids, acknowledgements
  *     load_sub.c    subscribers: checking what arrives
+ *     load_ticks.c  --ticks: what happens, as it happens
  *     load_idle.c   --idle: clients that only exist
  *     load_filters.c --filters: a client that only subscribes
  *     load_report.c what comes out
@@ -28,6 +29,7 @@
 
 enum {
 	SQ_LOAD_PIDS_MAX = 16,
+	SQ_LOAD_ADDRS_MAX = 256,
 	SQ_LOAD_PACKET_IDS = UINT16_MAX,
 	SQ_LOAD_HEADER = 24,           /* of the payload: magic, publisher, number, time */
 	SQ_LOAD_OUT_HIGH = 128 * 1024, /* a publisher fills up to this, then waits */
@@ -46,6 +48,12 @@ struct sq_load_addr {
 	socklen_t len;
 };
 
+/* Clients connect to these in turn. */
+struct sq_load_addrs {
+	struct sq_load_addr at[SQ_LOAD_ADDRS_MAX];
+	unsigned n;
+};
+
 struct sq_load_pid {
 	const char *name;
 	pid_t pid;
@@ -54,7 +62,7 @@ struct sq_load_pid {
 };
 
 struct sq_load_opts {
-	struct sq_load_addr pub, sub;
+	struct sq_load_addrs pub, sub;
 	unsigned publishers, subscribers;
 	enum sq_load_topology topology;
 	enum sq_load_mode mode;
@@ -65,6 +73,7 @@ struct sq_load_opts {
 	const char *shared; /* group, or NULL */
 	size_t size;
 	uint64_t rate, window, backlog, count, connect_rate;
+	uint64_t tick_ms;       /* between lines of what happens; 0: none */
 	uint64_t first, expect; /* numbers: of publishers, and due at subscribers */
 	uint64_t take;          /* nothing is published: so many of each publisher come */
 	uint32_t expiry_s;
@@ -153,6 +162,12 @@ struct sq_load_count {
 	uint64_t sent, delivered, acked;
 };
 
+/* Since the last line of --ticks. */
+struct sq_load_tick {
+	uint64_t due, acked;
+	uint64_t longest; /* that a message was due and not acknowledged, of these */
+};
+
 struct sq_load {
 	struct sq_load_opts o;
 	int epfd;
@@ -187,6 +202,7 @@ struct sq_load {
 
 	struct sq_hist *latency, *ack, *lateness;
 	struct sq_load_count count;
+	struct sq_load_tick tick;
 	uint64_t received;    /* messages for us, each first copy */
 	uint64_t misordered;  /* in a group */
 	uint64_t foreign;     /* not a message of this run */
@@ -244,6 +260,11 @@ bool sq_load_step(struct sq_load *);
 /* One wait and what it brought. */
 bool sq_load_turn(struct sq_load *);
 bool sq_load_interrupted(void);
+
+/* load_ticks.c */
+void sq_load_tick(struct sq_load *);
+/* A message that was due at 'stamp' is acknowledged. */
+void sq_load_tick_acked(struct sq_load *, uint64_t stamp);
 
 /* load_idle.c: returns the exit status. */
 int sq_load_idle_run(struct sq_load *);

@@ -14,7 +14,8 @@ static const char usage[] =
     "Loads MQTT brokers and checks what comes out: loss, duplicates, order, times.\n"
     "\n"
     "Where\n"
-    "  --pub ADDR          where publishers connect: host:port or a unix path (127.0.0.1:1883)\n"
+    "  --pub ADDR          where publishers connect: host:port or a unix path (127.0.0.1:1883);\n"
+    "                      up to 256 times: to each in turn\n"
     "  --sub ADDR          where subscribers connect (as --pub)\n"
     "  --raw               no broker: connect to --pub, listen on --sub, and send PUBLISH\n"
     "                      packets through whatever is between; QoS 0 only\n"
@@ -63,6 +64,8 @@ static const char usage[] =
     "Results\n"
     "  --pid NAME=PID      CPU and memory of that process, too; up to 16 times\n"
     "  --json              one JSON object instead of a table\n"
+    "  --ticks MS          and one every MS before it: messages acknowledged since, the longest\n"
+    "                      time that one of them was due, and that one is due that is not\n"
     "  --quiet             no progress on standard error\n"
     "  --prefix NAME       of client ids and topics (bench-<pid>)\n"
     "\n"
@@ -101,13 +104,16 @@ opts_seconds(const char *name, const char *arg)
 }
 
 static void
-opts_addr(const char *arg, struct sq_load_addr *a)
+opts_addr(const char *arg, struct sq_load_addrs *all)
 {
+	struct sq_load_addr *a = &all->at[all->n];
 	struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *res;
 	const char *colon = strrchr(arg, ':');
 	char host[256];
 	size_t n;
 
+	if (all->n++ == SQ_LOAD_ADDRS_MAX)
+		opts_die("too many addresses", arg);
 	memset(a, 0, sizeof *a);
 	if (arg[0] == '/' || colon == NULL) {
 		if (strlen(arg) >= sizeof a->un.sun_path)
@@ -187,6 +193,7 @@ enum { /* options without a letter */
 	O_PACE,
 	O_RECEIVE_MAX,
 	O_FILTERS,
+	O_TICKS,
 };
 
 static const struct option options[] = {
@@ -217,6 +224,7 @@ static const struct option options[] = {
     {"connect-rate", 1, NULL, O_CONNECT_RATE},
     {"pid", 1, NULL, O_PID},
     {"json", 0, NULL, O_JSON},
+    {"ticks", 1, NULL, O_TICKS},
     {"quiet", 0, NULL, O_QUIET},
     {"prefix", 1, NULL, O_PREFIX},
     {"keep", 0, NULL, O_KEEP},
@@ -397,6 +405,9 @@ opts_take_results(struct sq_load_opts *o, int opt, char *arg)
 	case O_JSON:
 		o->json = true;
 		return true;
+	case O_TICKS:
+		o->tick_ms = opts_uint("--ticks", arg, 1, 60000);
+		return true;
 	case O_QUIET:
 		o->quiet = true;
 		return true;
@@ -437,7 +448,9 @@ opts_settle(struct sq_load_opts *o)
 		o->window = o->filters > 0 ? 1 : o->mode == SQ_LOAD_WINDOW ? 100 : 10000;
 	if (o->warmup_s < 0)
 		o->warmup_s = o->count > 0 ? 0 : 1;
-	if (o->sub.len == 0)
+	if (o->pub.n == 0)
+		opts_addr("127.0.0.1:1883", &o->pub);
+	if (o->sub.n == 0)
 		o->sub = o->pub;
 	if (o->filters > 0) {
 		if (o->idle > 0 || o->raw || o->window > SQ_LOAD_PACKET_IDS)
@@ -480,7 +493,6 @@ sq_load_opts_parse(struct sq_load_opts *o, int argc, char **argv)
 	    .hold_s = -1,
 	};
 	snprintf(o->prefix, sizeof o->prefix, "bench-%d", (int)getpid());
-	opts_addr("127.0.0.1:1883", &o->pub);
 	while ((opt = getopt_long(argc, argv, "P:S:t:q:s:r:w:d:n:h", options, NULL)) != -1) {
 		if (opt == 'h') {
 			fputs(usage, stdout);

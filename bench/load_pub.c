@@ -150,6 +150,7 @@ pub_acked(struct sq_load *l, struct sq_load_pub *p, struct sq_load_slot *slot, b
 		l->refused++;
 	else if (sq_load_measuring(l))
 		pub_measured(l);
+	sq_load_tick_acked(l, slot->stamp);
 	if (l->o.pace)
 		sq_load_sub_release(l, p->c.idx);
 	if (ok && slot->stamp >= l->from && slot->stamp < l->till)

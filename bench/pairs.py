@@ -18,15 +18,19 @@ import time
 
 import chains as chain_kinds
 import collector
+import durable_chains
+import durable_runs
 import generator
 import measures
 import table
+from report import interrupt
 
 CPU_PERCENT, OTHER_PERCENT = 3.0, 15.0
 WORSE, NOT_DECIDED = "worse", "not decided"
 CONFIDENCE = 0.95
 RUNS = ("1-1-q0", "1-1-q1", "1-1-q2", "10-10-q1", "1-100-q1", "latency-q0", "latency-q1",
         "subscribe-1", "subscribe-100")
+EMBEDDED_RUNS = ("1-1-q1", "10-10-q1")
 
 
 @dataclasses.dataclass
@@ -92,8 +96,11 @@ def parse(argv):
                    help="where the other sqmqos-broker and sqmqos-sidecar are")
     p.add_argument("--pairs", type=int, metavar="N", default=9, help="pairs of each run (9)")
     p.add_argument("--seconds", type=float, metavar="S", default=2.0, help="measured per run (2)")
-    p.add_argument("--runs", metavar="NAMES", default=",".join(RUNS),
-                   help=f"comma list of kinds of runs ({','.join(RUNS)})")
+    p.add_argument("--embedded", action="store_true",
+                   help="durable sessions in the embedded engine, at QoS 1 and 2")
+    p.add_argument("--runs", metavar="NAMES", default="",
+                   help=f"comma list of kinds of runs ({','.join(RUNS)}; embedded: "
+                   f"{','.join(EMBEDDED_RUNS)})")
     p.add_argument("--tls", action="store_true", help="with TLS between sidecars and broker")
     p.add_argument("--tracing", metavar="SHARE",
                    help="trace in this tree's chain alone, with that share sampled, as 0.01")
@@ -101,6 +108,7 @@ def parse(argv):
                    help="where our programs are (build/release)")
     args = p.parse_args(argv)
     known = {r.key: r for r in measures.runs()}
+    args.runs = args.runs or ",".join(EMBEDDED_RUNS if args.embedded else RUNS)
     for key in args.runs.split(","):
         if key not in known:
             p.error(f"--runs: there is no run '{key}'")
@@ -110,7 +118,10 @@ def parse(argv):
 
 class Pairs:
     def __init__(self, args, folder):
-        kind = chain_kinds.OursTLS if args.tls else chain_kinds.OursClear
+        kinds = (durable_chains.Clear, durable_chains.TLS) if args.embedded else (
+            chain_kinds.OursClear, chain_kinds.OursTLS)
+        kind = kinds[args.tls]
+        self.more = durable_runs.DURABLE[:-2] if args.embedded else ()
         self.args = args
         self.generator = generator.Generator(pathlib.Path(args.build) / "sqmqos-bench")
         self.before = kind(pathlib.Path(folder) / "before", args.against)
@@ -123,7 +134,7 @@ class Pairs:
 
     def one(self, run, chain, label):
         result, words = self.generator.run(
-            chain, *run.args, *run.timing(self.args.seconds, 0.3))
+            chain, *self.more, *run.args, *run.timing(self.args.seconds, 0.3))
         if result is None or not result["ok"]:
             self.failures.append(f"{label}: {run.title}: "
                                  f"{generator.describe(result) if result else words}")
@@ -174,10 +185,6 @@ class Pairs:
         lines += ["", summary(verdicts) + ".", f"Pairs in turns, medians of their ratios; {self.args.seconds:g} s a "
                   f"throughput run; {seconds / 60:.1f} minutes. Machine: {table.machine()}."]
         return "\n".join(lines + [f"failed: {f}" for f in self.failures])
-
-
-def interrupt(number, _frame):
-    raise KeyboardInterrupt(number)
 
 
 def main(argv):

@@ -37,6 +37,15 @@ procstat_memory(pid_t pid, uint64_t *anon_kib, uint64_t *pss_kib)
 	return found == 2 ? 0 : -1;
 }
 
+double
+sq_procstat_own_s(void)
+{
+	double s = 0;
+
+	(void)procstat_cpu(getpid(), &s);
+	return s;
+}
+
 int
 sq_procstat_read(pid_t pid, struct sq_procstat *st)
 {

@@ -11,6 +11,8 @@ struct sq_procstat {
 	uint64_t pss_kib;  /* with its share of files that others map too */
 };
 
+/* The CPU time of this process, in seconds: user and system, all threads. */
+double sq_procstat_own_s(void);
 /* Fills '*st'; returns 0, or -1 if the process is gone or not ours to see. */
 int sq_procstat_read(pid_t pid, struct sq_procstat *st) __attribute__((warn_unused_result));
 

@@ -25,7 +25,7 @@ import measures  # noqa: E402
 import pairs  # noqa: E402
 import table  # noqa: E402
 import view  # noqa: E402
-from report import say  # noqa: E402
+from report import interrupt, say  # noqa: E402
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 IDLE_CLIENTS = 2000
@@ -51,6 +51,8 @@ def parse(argv):
                    help="the broker's view with many sessions instead: --view --help")
     p.add_argument("--http", action="store_true",
                    help="the HTTP API beside a bare h2o instead: --http --help")
+    p.add_argument("--shared", action="store_true",
+                   help="three brokers on one log in PostgreSQL instead: --shared --help")
     p.add_argument("--k8s", action="store_true",
                    help="sidecars on the machine's Kubernetes cluster instead, with options of "
                    "its own: --k8s --help")
@@ -303,10 +305,6 @@ class SyscallCount:
                 self.per_s = int(numbers[0] if len(numbers) < 3 else numbers[1]) / self.seconds
 
 
-def interrupt(number, _frame):
-    raise KeyboardInterrupt(number)
-
-
 def measure(args, folder):
     bench = Bench(args, folder)
     for chain in bench.chains:
@@ -338,6 +336,9 @@ def main(argv):
         return k8s.main(argv)
     if "--http" in argv:
         return http_api.main(argv)
+    if "--shared" in argv:
+        import shared  # wants what the tests want
+        return shared.main(argv)
     if "--view" in argv:
         return view.main(argv)
     if any(a.split("=")[0] == "--against" for a in argv):

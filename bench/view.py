@@ -27,7 +27,7 @@ from measures import median
 from report import say
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-SLICE_ROWS = 8  # SQ_VIEW_SLICE_ROWS
+SLICE_ROWS = 4  # SQ_VIEW_SLICE_ROWS
 WORKERS = 4  # of our own, which make sessions
 WALK_ROWS = 1000  # of a page of a walk, as sqmqos has them
 ALONE, ELSEWHERE, WALKING = "alone", "beside a walk over another broker", "beside a walk over its own"
