@@ -85,6 +85,12 @@ async def broker_pod(k8s, namespace=NAMESPACE, name=NAME):
     return await k8s.ready(f"{name}-broker-0", namespace=namespace)
 
 
+async def running(k8s, name, namespace):
+    """What is another one when the broker has been started anew."""
+    pod = await broker_pod(k8s, namespace, name)
+    return pod["metadata"]["uid"], pod["status"]["containerStatuses"][0]["restartCount"]
+
+
 async def metrics(k8s, namespace=NAMESPACE, name=NAME):
     """{"name{labels}": value} of the broker."""
     tree = await k8s.get("pods", f"{name}-broker-0", namespace)

@@ -191,12 +191,6 @@ async def test_pods_of_one_namespace_see_nothing_of_another(env):
 
 # ---- what changes under a running broker
 
-async def running(k8s, name, namespace):
-    """What is another one when the broker has been started anew."""
-    pod = await release.broker_pod(k8s, namespace, name)
-    return pod["metadata"]["uid"], pod["status"]["containerStatuses"][0]["restartCount"]
-
-
 @scenario(timeout_s=300)
 async def test_rules_reach_the_running_broker(env):
     """By `helm upgrade`, also for what is subscribed already."""
@@ -217,7 +211,7 @@ async def test_rules_reach_the_running_broker(env):
                                  restartPolicy="Never"))
         await recorder.all_acked(who, 1)
     await ruled("closed")
-    before = await running(k8s, name, system)
+    before = await release.running(k8s, name, system)
     await k8s.apply(made.pod("reader", "consume", "reader", "--subscribe", "open", "secret", "closed"))
     await recorder.until(lambda: len(recorder.of("subscribed", "reader")) == 3, "the reader subscribes")
     answers = [e["reasons"] for e in recorder.of("subscribed", "reader")]
@@ -234,7 +228,7 @@ async def test_rules_reach_the_running_broker(env):
     await said("after", "open")
     await recorder.all_got("after", 1, "reader")
     assert not recorder.got("reader")["late:1"]
-    assert await running(k8s, name, system) == before, "no broker is started anew"
+    assert await release.running(k8s, name, system) == before, "no broker is started anew"
 
 
 @scenario(timeout_s=300)
@@ -261,7 +255,7 @@ async def test_client_certificates_are_taken_and_taken_back(env):
     await release.install(k8s, name, system, release.apart(k8s, name, auth={"clientCertificates": {
         "caConfigMap": "clients", "crlSecret": "clients",
         "names": [{"name": "*.example", "spaces": ["shop"]}]}}))
-    before = await running(k8s, name, system)
+    before = await release.running(k8s, name, system)
     pairs = {n: await asyncio.to_thread(ca.issue, n, f"DNS:{n}.example") for n in ("web", "till")}
 
     async def shown(who):
@@ -288,4 +282,4 @@ async def test_client_certificates_are_taken_and_taken_back(env):
 
     await trust(other)
     await gone(links["till"])
-    assert await running(k8s, name, system) == before, "no broker is started anew"
+    assert await release.running(k8s, name, system) == before, "no broker is started anew"

@@ -243,6 +243,10 @@ class Cluster:
         """The images of our programs, of this tree, as sqmqos/NAME:<version> and :<self.tag>."""
         return await asyncio.to_thread(images.load_programs)
 
+    async def load_image(self, name):
+        """One of test/k8s/images that not each case has; returns what pods call it."""
+        return await asyncio.to_thread(images.load_once, name)
+
     @contextlib.asynccontextmanager
     async def holding(self, what):
         """Holds a lock of the whole cluster against cases that run meanwhile."""

@@ -54,11 +54,12 @@ def prepare_coredns(work):
     shutil.copy(binaries.ensure() / "coredns", work)
 
 
-def prepare_client(_work):
+def prepare_debian(_work):
     checked(BASE_SCRIPT, *BUILDAH[1:], what="Debian's base image")
 
 
-PREPARE = {"pause": prepare_pause, "coredns": prepare_coredns, "client": prepare_client}
+PREPARE = {"pause": prepare_pause, "coredns": prepare_coredns, "client": prepare_debian,
+           "postgres": prepare_debian}
 
 
 def build(name, archive):
@@ -167,6 +168,17 @@ def load_archive(archive):
 
 def second_name(name, wanted):
     ctr("images", "tag", "--force", name, wanted)
+    return wanted
+
+
+def load_once(name):
+    """Brings the test's own image 'name' in where it is not there; returns its reference."""
+    wanted = reference(name)
+    archive = ensure(name)
+    with open(STORE / "load.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if wanted not in ctr("images", "list", "--quiet").split():
+            load_archive(archive)
     return wanted
 
 

@@ -17,6 +17,7 @@ from . import addons, api, binaries, images, node, parts, paths, pki, volumes
 WAIT_S = 1800  # for the cluster of another run of the tests
 NODE_IMAGES = ("pause", "coredns")
 CASE_IMAGES = ("client",)
+SOME_CASES_IMAGES = ("postgres",)  # brought in by those cases
 
 
 class Unable(Exception):
@@ -142,7 +143,8 @@ def cluster_ready():
 
 def start(owner):
     """Starts a cluster where there is none; leaves nothing where that fails."""
-    archives = [images.ensure(name) for name in NODE_IMAGES + CASE_IMAGES]
+    made = [images.ensure(name) for name in NODE_IMAGES + CASE_IMAGES + SOME_CASES_IMAGES]
+    archives = made[:len(NODE_IMAGES + CASE_IMAGES)]
     began = time.monotonic()
     try:
         write_home()
@@ -224,7 +226,10 @@ def acquire(pid):
     the images of our programs.  Returns whether it is its own."""
     ours = images.DOCKERFILE.exists()
     if ours:
-        images.programs()  # from here on it may be in the node's network, with no way to a mirror
+        # From here on it may be in the node's network, with no way to a mirror.
+        for name in SOME_CASES_IMAGES:
+            images.ensure(name)
+        images.programs()
     own = take(pid)
     if ours:
         images.load_programs()
