@@ -28,9 +28,10 @@ async def test_the_page_of_versions_names_those_that_are_tested(_env):
     chart = (parts.ROOT / "test" / "e2e" / "test_chart.py").read_text()
     for version in row["Kubernetes, the chart's text alone"].split(", "):
         assert f'"{version}"' in chart, version
-    oldest, newest = (found("proto/link/frame.h", rf"^\s*{name} = (\d+),")
+    oldest, newest = (int(found("proto/link/frame.h", rf"^\s*{name} = (\d+),"))
                       for name in ("SQ_LINK_VERSION_MIN", "SQ_LINK_VERSION"))
-    assert f"The link has versions {oldest} and {newest};" in text
+    before = ", ".join(map(str, range(oldest, newest)))
+    assert f"The link has versions {before} and {newest};" in text
     ours = found("CMakeLists.txt", r"^project\(sqmqos VERSION ([\d.]+)")
     assert ours == found("helm/sqmqos/Chart.yaml", r"^version: ([\d.]+)")
     for page in (VERSIONS, parts.ROOT / "CHANGELOG.md"):
