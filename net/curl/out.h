@@ -73,6 +73,7 @@ struct sq_out_request {
 	const char *url;       /* http:// or https://, without user information */
 	const char *method;    /* "POST" */
 	struct sq_buf headers; /* by sq_out_header() */
+	struct sq_buf sign;    /* by sq_out_sign(); empty: not signed */
 	struct sq_bytes body;  /* .p NULL: none */
 	const struct sq_out_way *way;
 	uint32_t connect_ms; /* for name, connection and TLS; 0: 5 s */
@@ -104,6 +105,19 @@ void sq_out_free(struct sq_out **);
 /* Adds a header.  SQ_EINVAL: a byte that no header can have, or a header that is not the user's: Host,
  * and those of the connection and the framing (Content-Length, Expect and so on). */
 int sq_out_header(struct sq_out_request *, const char *name, struct sq_bytes value) SQ_MUST_CHECK;
+
+/* Who signs a request to a service of AWS, and for which; without spaces. */
+struct sq_out_signer {
+	const char *region, *service; /* "eu-central-1", "sqs" */
+	const char *key_id, *secret;
+	const char *token; /* of a session; NULL: none */
+};
+
+/* Has a request signed as it is sent (AWS Signature Version 4), its body and all of its headers; after
+ * the last sq_out_header(), one of which is Content-Type.  Copies the texts, and adds the header of the
+ * token.  SQ_EINVAL: it is no "POST /" without a query, which alone libcurl signs well; two headers of
+ * one name, or one that is empty or has two spaces in a row; a text that none of the signer's can be. */
+int sq_out_sign(struct sq_out_request *, const struct sq_out_signer *) SQ_MUST_CHECK;
 /* Thread: any. */
 void sq_out_send(struct sq_out *, struct sq_out_request *);
 /* Ends a request that is out soon; done() still comes.  Called with the certainty that done() was not:
@@ -111,7 +125,7 @@ void sq_out_send(struct sq_out *, struct sq_out_request *);
 void sq_out_cancel(struct sq_out *, struct sq_out_request *);
 /* The value of a header of the answer, of the first of its name (lower case); .p NULL: none. */
 struct sq_bytes sq_out_answer_header(const struct sq_out_request *, const char *name);
-/* Frees headers and answer, wiped; the struct may be used again. */
+/* Frees headers, signer and answer, wiped; the struct may be used again. */
 void sq_out_request_fini(struct sq_out_request *);
 
 struct sq_out_counts {

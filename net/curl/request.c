@@ -100,6 +100,7 @@ void
 sq_out_request_fini(struct sq_out_request *req)
 {
 	sq_buf_wipe(&req->headers);
+	sq_buf_wipe(&req->sign);
 	sq_buf_wipe(&req->answer_headers);
 	sq_buf_wipe(&req->answer);
 }

@@ -261,15 +261,22 @@ call_get(struct sq_out *o)
 	return c;
 }
 
+/* Whether the request is signed. */
+static bool
+call_signs(const struct sq_out_call *c)
+{
+	return sq_buf_len(&c->t->req->sign) > 0;
+}
+
 static void
 call_put(struct sq_out *o, struct sq_out_call *c)
 {
-	bool good = o->calls.n_idle < CALLS_IDLE;
+	bool good = o->calls.n_idle < CALLS_IDLE, signs = c->t != NULL && call_signs(c);
 
 	c->t = NULL;
 	/* libcurl counts a handle's retries over all of its requests, and gives up at the sixth
-	 * (curl #19066): begin anew. */
-	if (good && c->tries > 1) {
+	 * (curl #19066): begin anew; also that no other request is signed. */
+	if (good && (c->tries > 1 || signs)) {
 		o->curl->easy_reset(c->easy);
 		good = call_set_up(o, c) == CURLE_OK;
 	}
@@ -333,11 +340,13 @@ call_is_type(const char *line)
 	    (line[sizeof name - 1] == ':' || line[sizeof name - 1] == ';');
 }
 
-/* Makes the list of the request's headers, without copies of them. */
+/* Makes the list of the request's headers, without copies of them.  None is switched off where they are
+ * signed: libcurl 7.88.1 signs that, too. */
 static struct curl_slist *
 call_list(struct sq_out_call *c, bool posts)
 {
 	const struct sq_buf *headers = &c->t->req->headers;
+	const bool off = posts && !call_signs(c);
 	const char *text = (const char *)sq_buf_data(headers);
 	bool typed = false;
 	size_t n = 0;
@@ -346,9 +355,9 @@ call_list(struct sq_out_call *c, bool posts)
 		typed = typed || call_is_type(text + at);
 		call_add_line(c, n++, text + at);
 	}
-	if (posts)
+	if (off)
 		call_add_line(c, n++, "Expect:"); /* no round before the body */
-	if (posts && !typed)
+	if (off && !typed)
 		call_add_line(c, n++, "Content-Type:"); /* none of libcurl's own */
 	for (size_t i = 0; i + 1 < n; i++)
 		c->lines[i].next = &c->lines[i + 1];
@@ -378,6 +387,28 @@ call_set_request(struct sq_out_call *c)
 	}
 	SET(CURLOPT_CUSTOMREQUEST, head ? NULL : req->method);
 	SET(CURLOPT_HTTPHEADER, call_list(c, posts));
+#undef SET
+	return rc;
+}
+
+static CURLcode
+call_set_sign(struct sq_out_call *c)
+{
+	const struct sq_curl *curl = c->t->out->curl;
+	const char *provider, *key_id, *secret;
+	CURLcode rc = CURLE_OK;
+
+	if (!call_signs(c))
+		return CURLE_OK;
+	provider = (const char *)sq_buf_data(&c->t->req->sign);
+	key_id = provider + strlen(provider) + 1;
+	secret = key_id + strlen(key_id) + 1;
+#define SET(option, value) rc = rc != CURLE_OK ? rc : curl->easy_setopt(c->easy, option, value)
+	SET(CURLOPT_AWS_SIGV4, provider);
+	SET(CURLOPT_USERNAME, key_id);
+	SET(CURLOPT_PASSWORD, secret);
+	/* It asks for a round before a body above 1 MiB; the body follows at once. */
+	SET(CURLOPT_EXPECT_100_TIMEOUT_MS, 0L);
 #undef SET
 	return rc;
 }
@@ -444,6 +475,7 @@ sq_out_call_start(struct sq_out_transfer *t)
 		c->head_done = c->forbidden = c->too_large = c->fresh = false;
 		c->error[0] = '\0';
 		rc = call_set_request(c);
+		rc = rc == CURLE_OK ? call_set_sign(c) : rc;
 		rc = rc == CURLE_OK ? call_set_way(c) : rc;
 		rc = rc == CURLE_OK ? call_set_resolve(c) : rc;
 	}
