@@ -38,9 +38,9 @@ enum {
 /* What became of an offered message. */
 enum sq_offer {
 	SQ_OFFER_ACCEPTED, /* the peer has it, as durably as it says */
-	SQ_OFFER_LATER,    /* not now: the peer is away, blocked, throttled: no attempt of the message */
-	SQ_OFFER_FAILED,   /* this message failed, and may be tried again: an attempt */
-	SQ_OFFER_NEVER,    /* refused for good: a dead letter, see 'never' */
+	SQ_OFFER_LATER, /* not now: the peer is away, blocked, throttled: no attempt of the message */
+	SQ_OFFER_FAILED, /* this message failed, and may be tried again: an attempt */
+	SQ_OFFER_NEVER,  /* refused for good: a dead letter, see 'never' */
 };
 
 /* Reasons of SQ_OFFER_NEVER: those of dead letters. */
@@ -53,16 +53,18 @@ enum sq_offer_never {
 
 /* A message that is offered: the forwarder's to hold, not to change, from offer() until offered(). */
 struct sq_offered {
-	const struct sq_msg *msg; /* as it is stored: broker/bridge/carry.h says what of it goes along */
-	unsigned rule;            /* of sq_bridge_cfg.out */
-	const char *origin;       /* ASCII: the same at each attempt, and nobody else's; header sqmqos-origin */
-	const char *hops;         /* ASCII: header sqmqos-hops, with this bridge at its end */
-	uint64_t lane;            /* those of one lane are to reach the peer in the order of their offers */
-	uint64_t arrived_ms;      /* when it was published, since 1970; 0: not known */
-	uint64_t expires_ms;      /* since 1970; 0: never */
-	uint32_t attempt;         /* from 1 on */
-	uint8_t qos;              /* 0 to 3, as it was published */
-	bool again;               /* an earlier offer of it ended with 'uncertain' */
+	const struct sq_msg
+	    *msg;      /* as it is stored: broker/bridge/carry.h says what of it goes along */
+	unsigned rule; /* of sq_bridge_cfg.out */
+	const char
+	    *origin; /* ASCII: the same at each attempt, and nobody else's; header sqmqos-origin */
+	const char *hops; /* ASCII: header sqmqos-hops, with this bridge at its end */
+	uint64_t lane;    /* those of one lane are to reach the peer in the order of their offers */
+	uint64_t arrived_ms; /* when it was published, since 1970; 0: not known */
+	uint64_t expires_ms; /* since 1970; 0: never */
+	uint32_t attempt;    /* from 1 on */
+	uint8_t qos;         /* 0 to 3, as it was published */
+	bool again;          /* an earlier offer of it ended with 'uncertain' */
 	/* The forwarder's. */
 	struct sq_list node;
 	void *held;
@@ -85,22 +87,25 @@ struct sq_offer_end {
 enum sq_arrival {
 	SQ_ARRIVAL_TAKEN, /* durable here, or not wanted for good: the peer may forget it */
 	SQ_ARRIVAL_LATER, /* there is no room for it now: the inlet hands it back, or holds it and brings
-			   * it again, after SQ_BRIDGE_LATER_MS at the earliest */
+			   * it again, after SQ_BRIDGE_LATER_MS at the earliest.  Those of its lane that the
+			   * user has had meanwhile end so, too, and come again in their order */
 };
 
 enum { SQ_BRIDGE_LATER_MS = 1000 };
 
 /* A message that has arrived: in the inlet's memory, unchanged from arrived() until settled(). */
 struct sq_arrived {
-	/* As it is to be published: topic, properties and payload, with a reference of the inlet's.  An
-	 * image of NULL: it can't be mapped, 'unmappable' says why; it becomes a dead letter with
-	 * 'msg_of_letter'. */
+	/* As it is to be published: topic, properties and payload, with a reference of the inlet's.  Best
+	 * with the QoS of its rule: else it is made anew.  Of one that can't be published it is what a
+	 * letter can have of it: any topic, perhaps no payload. */
 	struct sq_msg msg;
-	const char *unmappable;
+	const char
+	    *unmappable;     /* why it can't be published: it becomes a dead letter; NULL: it can */
+	bool too_large;      /* that is why */
 	unsigned rule;       /* of sq_bridge_cfg.in */
 	struct sq_bytes key; /* equal for all copies of one message, ASCII; .len 0: none is known */
 	struct sq_bytes hops; /* what the peer's header sqmqos-hops said; .len 0: nothing */
-	bool again;          /* the peer says that it was delivered before */
+	bool again;           /* the peer says that it was delivered before */
 	/* The inlet's. */
 	struct sq_list node;
 	void *held;
@@ -149,7 +154,8 @@ struct sq_forwarder_ops {
 	void (*status)(const struct sq_forwarder *, struct sq_buf *json_members);
 	/* Takes no more.  What can be finished within 'within_ms' is; the rest ends with LATER, then
 	 * closed() follows, and frees nothing of the user's.  Called once. */
-	void (*close)(struct sq_forwarder *, unsigned within_ms, void (*closed)(void *arg), void *arg);
+	void (*close)(
+	    struct sq_forwarder *, unsigned within_ms, void (*closed)(void *arg), void *arg);
 };
 
 struct sq_inlet_ops {

@@ -48,6 +48,13 @@ enum sq_record_kind {
 	SQ_RECORD_LEASE_KEY = 16,
 	/* The consent of a push's target: id the group's, sub 0.  broker/push/consent.c */
 	SQ_RECORD_CONSENT = 17,
+	/* What tells this installation from others: id and sub 0.  broker/bridge/install.c */
+	SQ_RECORD_INSTALL = 18,
+	/* A bridge that is paused: id the hash of its name, sub 0.  broker/bridge/bridges.c */
+	SQ_RECORD_BRIDGE = 19,
+	/* The key of a message that came over a bridge: id and sub are halves of its hash.
+	 * broker/bridge/dedup.c */
+	SQ_RECORD_BRIDGE_KEY = 20,
 };
 
 /* Fields besides integers and origins (sq_origin_put(), sq_origin_get()).  A take of a malformed

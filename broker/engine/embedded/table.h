@@ -27,7 +27,8 @@ struct sq_table;
  * not know.  New tables have the first, so that older brokers open what they know all of. */
 enum sq_table_format {
 	SQ_TABLE_FORMAT_FIRST = 1,
-	SQ_TABLE_FORMAT_NAMED = 2,  /* there is, or was, a named queue: records 13 to 17 */
+	SQ_TABLE_FORMAT_NAMED =
+	    2, /* there is, or was, a named queue or a bridge: records 13 to 20 */
 	SQ_TABLE_FORMAT_SHARED = 3, /* made by sq_table_make(): of a log of several brokers */
 	SQ_TABLE_FORMAT = SQ_TABLE_FORMAT_SHARED, /* the newest */
 };
