@@ -236,6 +236,17 @@ sq_inbox_done(struct sq_inbox *in, struct sq_inbox_flight *f, bool ok)
 	flight_free(in, f);
 }
 
+/* What was said of the credit may not have arrived: it is due again.  Never more than was said: while
+ * credit is held, none was. */
+static void
+credit_again(int64_t *announced, int64_t total, uint64_t window)
+{
+	int64_t due = total - (int64_t)(window + 1) / 2;
+
+	if (*announced > due)
+		*announced = due;
+}
+
 void
 sq_inbox_again(struct sq_inbox *in, struct sq_inbox_flight *f)
 {
@@ -244,13 +255,9 @@ sq_inbox_again(struct sq_inbox *in, struct sq_inbox_flight *f)
 	uint32_t at = 0;
 
 	if (f->attach == in->attach) {
-		/* What it said of the credit may not have arrived: due again. */
-		if (in->credit.announced_msgs <= in->credit.msgs)
-			in->credit.announced_msgs = in->credit.msgs -
-			    (int64_t)(in->credit.window_msgs + 1) / 2;
-		if (in->credit.announced_bytes <= in->credit.bytes)
-			in->credit.announced_bytes = in->credit.bytes -
-			    (int64_t)(in->credit.window_bytes + 1) / 2;
+		credit_again(&in->credit.announced_msgs, in->credit.msgs, in->credit.window_msgs);
+		credit_again(
+		    &in->credit.announced_bytes, in->credit.bytes, in->credit.window_bytes);
 		while (sq_settle_next(&rest, &s)) {
 			for (unsigned i = 0; i < s.n && at < f->n; i++)
 				sq_inbox_settle(in, f->ids[at++], s.kind, s.reason, s.delivery + i);

@@ -400,6 +400,35 @@ Test(inbox, held_credit_is_granted_once_it_is_let_go)
 	sq_inbox_free(&in);
 }
 
+Test(inbox, held_credit_stays_held_when_a_settlement_goes_again)
+{
+	struct sq_inbox *in = inbox();
+	struct sq_inbox_flight f;
+
+	sq_inbox_hold_credit(in, true);
+	attach(in, NULL, 0);
+	deliver(in, 1, 1, 1, 1);
+	puback(in, 1, 0);
+	for (int i = 0; i < 2; i++) {
+		cr_assert(sq_inbox_take(in, &f));
+		cr_assert_eq(credit(&f).credit_msgs, 0);
+		cr_assert_eq(credit(&f).credit_bytes, 0);
+		sq_inbox_again(in, &f);
+	}
+	cr_assert(sq_inbox_take(in, &f));
+	cr_assert_eq(credit(&f).credit_msgs, 0);
+	sq_inbox_done(in, &f, true);
+	nothing_due(in);
+	sq_inbox_hold_credit(in, false);
+	f = take(in, 0, NULL);
+	cr_assert_eq(credit(&f).credit_msgs, MSGS + 1);
+	sq_inbox_again(in, &f);
+	f = take(in, 0, NULL);
+	cr_assert_eq(credit(&f).credit_msgs, MSGS + 1, "let go, it is granted again");
+	sq_inbox_done(in, &f, true);
+	sq_inbox_free(&in);
+}
+
 Test(inbox, credit_for_qos_0_waits_until_half_the_window_was_written)
 {
 	struct sq_inbox *in = attached();
