@@ -345,7 +345,10 @@ make(const struct making *k, struct sq_buf *why)
 {
 	const struct sq_push_message_cfg *cfg = k->cfg;
 	struct made first = made_read(k->taken, k->id);
-	const struct sq_mapping_from from = {first.topic, first.said.props, cfg->space, cfg->queue};
+	const struct sq_mapping_from from = {.topic = first.topic,
+	    .props = first.said.props,
+	    .space = cfg->space,
+	    .queue = cfg->queue};
 	bool batch = cfg->push->batch.max > 1;
 	int rc;
 

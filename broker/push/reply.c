@@ -35,8 +35,10 @@ reply_topic(const struct sq_push_request *r, struct sq_buf *out, struct sq_buf *
 
 	if (!c->decl->push.reply.from_request)
 		return sq_mapping_fill(c->decl->push.reply.topic, SQ_MAPPING_TOPIC,
-		    &(struct sq_mapping_from){
-			sq_image_topic(m->image), sq_image_props(m->image), c->space, c->queue},
+		    &(struct sq_mapping_from){.topic = sq_image_topic(m->image),
+			.props = sq_image_props(m->image),
+			.space = c->space,
+			.queue = c->queue},
 		    out, why);
 	asked = reply_asked(m);
 	if (asked.len == 0)

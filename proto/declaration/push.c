@@ -72,7 +72,7 @@ url_path_check(struct sq_bytes path, struct sq_buf *err)
 {
 	struct sq_buf why = {0};
 	char *text = sq_xmemdup0(path.p, path.len);
-	int rc = sq_mapping_check(text, SQ_MAPPING_PATH, &why);
+	int rc = sq_mapping_check(text, SQ_MAPPING_PATH, SQ_MAPPING_OF_QUEUE, &why);
 
 	if (rc != SQ_OK)
 		sq_buf_printf(err, "push.url: path: %.*s", (int)sq_buf_len(&why),
@@ -144,7 +144,7 @@ push_check_header(
 	else if (p->auth.header != NULL && strcasecmp(h->name, p->auth.header) == 0)
 		sq_buf_printf(&why, "is push.auth.header already");
 	else
-		rc = sq_mapping_check(h->value, SQ_MAPPING_HEADER, &why);
+		rc = sq_mapping_check(h->value, SQ_MAPPING_HEADER, SQ_MAPPING_OF_QUEUE, &why);
 	if (rc != SQ_OK)
 		sq_buf_printf(err, "push.headers.%s: %.*s", h->name, (int)sq_buf_len(&why),
 		    (const char *)sq_buf_data(&why));
@@ -279,7 +279,7 @@ push_check_reply(const struct sq_declared_push *p, struct sq_buf *err)
 	int rc = SQ_OK;
 
 	if (p->reply.topic != NULL)
-		rc = sq_mapping_check(p->reply.topic, SQ_MAPPING_TOPIC, &why);
+		rc = sq_mapping_check(p->reply.topic, SQ_MAPPING_TOPIC, SQ_MAPPING_OF_QUEUE, &why);
 	if (rc != SQ_OK)
 		sq_buf_printf(err, "push.reply.topic: %.*s", (int)sq_buf_len(&why),
 		    (const char *)sq_buf_data(&why));

@@ -18,6 +18,8 @@ place_has(enum sq_mapping_place place, unsigned char c)
 		return c != '+' && c != '#';
 	case SQ_MAPPING_PATH:
 		return c > ' ' && c < 0x7f && strchr("\"#<>\\^`{|}", c) == NULL;
+	case SQ_MAPPING_TEXT:
+		return c >= ' ' && c != 0x7f;
 	case SQ_MAPPING_HEADER:
 		break;
 	}
@@ -29,6 +31,7 @@ place_fault(enum sq_mapping_place place)
 {
 	return place == SQ_MAPPING_TOPIC ? "no topic has a + or #"
 	    : place == SQ_MAPPING_PATH   ? "no URL has such a character"
+	    : place == SQ_MAPPING_TEXT   ? "it has a control character"
 					 : "no header has such a character";
 }
 
@@ -92,17 +95,52 @@ finished_fault(enum sq_mapping_place place, struct sq_bytes text)
 {
 	if (text.len > (place == SQ_MAPPING_TOPIC ? SQ_TOPIC_MAX : SQ_MAPPING_TEXT_MAX))
 		return "the text would be too long";
-	if (text.len == 0 && place != SQ_MAPPING_HEADER)
+	if (text.len == 0 && place != SQ_MAPPING_HEADER && place != SQ_MAPPING_TEXT)
 		return "it is empty";
+	if ((place == SQ_MAPPING_TOPIC || place == SQ_MAPPING_TEXT) &&
+	    !sq_utf8_valid(text.p, text.len))
+		return "it is no UTF-8";
 	return place == SQ_MAPPING_TOPIC ? topic_fault(text)
 	    : place == SQ_MAPPING_PATH   ? path_fault(text)
 					 : NULL;
 }
 
-static int
-check_piece(enum sq_mapping_place place, const struct sq_mapping_piece *piece, struct sq_buf *err)
+/* Whether such a message has such a name. */
+static bool
+check_of(enum sq_mapping_of of, enum sq_mapping_kind kind)
 {
-	if ((piece->kind == SQ_MAPPING_LITERAL || piece->kind == SQ_MAPPING_LEVELS) &&
+	switch (kind) {
+	case SQ_MAPPING_PROP:
+		return of == SQ_MAPPING_OF_QUEUE;
+	case SQ_MAPPING_KEY:
+	case SQ_MAPPING_KEY_PARTS:
+	case SQ_MAPPING_PEERS:
+		return of == SQ_MAPPING_OF_PEER;
+	case SQ_MAPPING_LITERAL:
+	case SQ_MAPPING_WHOLE:
+	case SQ_MAPPING_LEVEL:
+	case SQ_MAPPING_LEVELS:
+	case SQ_MAPPING_SPACE:
+	case SQ_MAPPING_QUEUE:
+	case SQ_MAPPING_TAG:
+		break;
+	}
+	return true;
+}
+
+static int
+check_piece(enum sq_mapping_place place, enum sq_mapping_of of,
+    const struct sq_mapping_piece *piece, struct sq_buf *err)
+{
+	if (!check_of(of, piece->kind)) {
+		sq_buf_printf(err, "%s",
+		    of == SQ_MAPPING_OF_PEER
+			? "what comes from a peer has {header:NAME} in place of {prop:NAME}"
+			: "only what comes from a peer has a {key} or a {header:NAME}");
+		return SQ_EINVAL;
+	}
+	if ((piece->kind == SQ_MAPPING_LITERAL || piece->kind == SQ_MAPPING_LEVELS ||
+		piece->kind == SQ_MAPPING_KEY_PARTS) &&
 	    !literal_good(place, piece->text)) {
 		sq_buf_printf(err, "%s", place_fault(place));
 		return SQ_EINVAL;
@@ -116,8 +154,8 @@ check_piece(enum sq_mapping_place place, const struct sq_mapping_piece *piece, s
 
 /* Checks each piece; 'names' and 'fixed' are the number of names, and the text if there is none. */
 static int
-check_pieces(const char *tmpl, enum sq_mapping_place place, unsigned *names, struct sq_buf *fixed,
-    struct sq_buf *err)
+check_pieces(const char *tmpl, enum sq_mapping_place place, enum sq_mapping_of of, unsigned *names,
+    struct sq_buf *fixed, struct sq_buf *err)
 {
 	struct sq_mapping_piece piece;
 	struct sq_buf why = {0};
@@ -125,7 +163,7 @@ check_pieces(const char *tmpl, enum sq_mapping_place place, unsigned *names, str
 	int rc;
 
 	while ((rc = sq_mapping_next(&at, &piece, &why)) == SQ_OK &&
-	    (rc = check_piece(place, &piece, &why)) == SQ_OK) {
+	    (rc = check_piece(place, of, &piece, &why)) == SQ_OK) {
 		*names += piece.kind != SQ_MAPPING_LITERAL;
 		sq_buf_append(fixed, piece.text.p, piece.text.len);
 		from = at;
@@ -138,7 +176,8 @@ check_pieces(const char *tmpl, enum sq_mapping_place place, unsigned *names, str
 }
 
 int
-sq_mapping_check(const char *tmpl, enum sq_mapping_place place, struct sq_buf *err)
+sq_mapping_check(
+    const char *tmpl, enum sq_mapping_place place, enum sq_mapping_of of, struct sq_buf *err)
 {
 	struct sq_buf fixed = {0};
 	const char *fault = NULL;
@@ -149,7 +188,7 @@ sq_mapping_check(const char *tmpl, enum sq_mapping_place place, struct sq_buf *e
 		sq_buf_printf(err, "is no UTF-8");
 		return SQ_EINVAL;
 	}
-	rc = check_pieces(tmpl, place, &names, &fixed, err);
+	rc = check_pieces(tmpl, place, of, &names, &fixed, err);
 	if (rc == SQ_OK && names == 0)
 		fault = finished_fault(place, sq_buf_bytes(&fixed));
 	else if (rc == SQ_OK && names > SQ_MAPPING_NAMES_MAX)
@@ -191,6 +230,9 @@ fill_byte(enum sq_mapping_place place, unsigned char c, bool slash, struct sq_bu
 		if ((c & 0xc0) != 0x80) /* of a character of several bytes one is there */
 			sq_buf_u8(out, c >= ' ' && c < 0x7f ? c : '?');
 		break;
+	case SQ_MAPPING_TEXT:
+		sq_buf_u8(out, c >= ' ' && c != 0x7f ? c : '?');
+		break;
 	}
 }
 
@@ -201,15 +243,15 @@ fill_value(enum sq_mapping_place place, struct sq_bytes v, bool slash, struct sq
 		fill_byte(place, v.p[i], slash, out);
 }
 
-/* Takes the next level off the rest of a topic.  False: there is none. */
+/* Takes the next part off the rest of a topic or key, up to 'between'.  False: there is none. */
 static bool
-fill_level(struct sq_bytes *rest, struct sq_bytes *level)
+fill_part(struct sq_bytes *rest, char between, struct sq_bytes *level)
 {
 	const unsigned char *slash;
 
 	if (rest->p == NULL)
 		return false;
-	slash = memchr(rest->p, '/', rest->len);
+	slash = memchr(rest->p, between, rest->len);
 	*level = (struct sq_bytes){rest->p, slash != NULL ? (size_t)(slash - rest->p) : rest->len};
 	if (slash == NULL)
 		*rest = (struct sq_bytes){0};
@@ -218,11 +260,25 @@ fill_level(struct sq_bytes *rest, struct sq_bytes *level)
 	return true;
 }
 
+/* The first user property of that name; 'filled': that is not empty. */
+static struct sq_bytes
+fill_prop(struct sq_bytes props, struct sq_bytes wanted, bool filled)
+{
+	struct sq_bytes name, found;
+
+	while (sq_props_user_next(&props, &name, &found)) {
+		if (name.len == wanted.len && memcmp(name.p, wanted.p, name.len) == 0 &&
+		    (found.len > 0 || !filled))
+			return found;
+	}
+	return (struct sq_bytes){0};
+}
+
 /* What one name of the message stands for; empty: nothing. */
 static struct sq_bytes
 fill_find(const struct sq_mapping_piece *piece, const struct sq_mapping_from *from)
 {
-	struct sq_bytes rest = from->topic, props = from->props, name, found = {0};
+	struct sq_bytes rest = from->topic, found = {0};
 
 	switch (piece->kind) {
 	case SQ_MAPPING_LITERAL:
@@ -231,7 +287,7 @@ fill_find(const struct sq_mapping_piece *piece, const struct sq_mapping_from *fr
 		return from->topic;
 	case SQ_MAPPING_LEVEL:
 		for (unsigned i = 0; i < piece->level; i++) {
-			if (!fill_level(&rest, &found))
+			if (!fill_part(&rest, '/', &found))
 				return (struct sq_bytes){0};
 		}
 		return found;
@@ -239,23 +295,26 @@ fill_find(const struct sq_mapping_piece *piece, const struct sq_mapping_from *fr
 		return sq_bytes_of(from->space);
 	case SQ_MAPPING_QUEUE:
 		return sq_bytes_of(from->queue);
+	case SQ_MAPPING_TAG:
+		return fill_prop(from->props, sq_bytes_of("tag"), true);
+	case SQ_MAPPING_KEY:
+	case SQ_MAPPING_KEY_PARTS:
+		return from->key;
+	case SQ_MAPPING_PEERS:
+		return from->header != NULL ? from->header(from->arg, piece->text) : found;
 	case SQ_MAPPING_PROP:
 		break;
 	}
-	while (sq_props_user_next(&props, &name, &found)) {
-		if (name.len == piece->text.len && memcmp(name.p, piece->text.p, name.len) == 0)
-			return found;
-	}
-	return (struct sq_bytes){0};
+	return fill_prop(from->props, piece->text, false);
 }
 
 static void
-fill_levels(enum sq_mapping_place place, const struct sq_mapping_piece *piece,
-    struct sq_bytes topic, struct sq_buf *out)
+fill_parts(enum sq_mapping_place place, const struct sq_mapping_piece *piece, struct sq_bytes whole,
+    char between, struct sq_buf *out)
 {
 	struct sq_bytes level;
 
-	for (bool first = true; fill_level(&topic, &level); first = false) {
+	for (bool first = true; fill_part(&whole, between, &level); first = false) {
 		if (!first)
 			sq_buf_append(out, piece->text.p, piece->text.len);
 		fill_value(place, level, false, out);
@@ -277,8 +336,8 @@ fill_piece(const struct sq_mapping_piece *piece, enum sq_mapping_place place,
 		return SQ_ENOTFOUND;
 	} else if (found.len == 0) {
 		sq_buf_append(out, piece->def.p, piece->def.len);
-	} else if (piece->kind == SQ_MAPPING_LEVELS) {
-		fill_levels(place, piece, found, out);
+	} else if (piece->kind == SQ_MAPPING_LEVELS || piece->kind == SQ_MAPPING_KEY_PARTS) {
+		fill_parts(place, piece, found, piece->kind == SQ_MAPPING_LEVELS ? '/' : '.', out);
 	} else {
 		fill_value(place, found, piece->kind == SQ_MAPPING_WHOLE, out);
 	}

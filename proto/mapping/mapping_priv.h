@@ -12,14 +12,19 @@ enum sq_mapping_kind {
 	SQ_MAPPING_SPACE,
 	SQ_MAPPING_QUEUE,
 	SQ_MAPPING_PROP, /* {prop:NAME} */
+	SQ_MAPPING_TAG,
+	SQ_MAPPING_KEY,       /* {key} */
+	SQ_MAPPING_KEY_PARTS, /* {key:/} */
+	SQ_MAPPING_PEERS,     /* {header:NAME} */
 };
 
 /* Views of the template. */
 struct sq_mapping_piece {
 	enum sq_mapping_kind kind;
 	struct sq_bytes name; /* what stands between the braces, without the default */
-	struct sq_bytes text; /* the literal, what stands between levels, the property's name */
-	unsigned level;       /* from 1 */
+	struct sq_bytes
+	    text; /* the literal, what stands between levels or parts, a property's or header's name */
+	unsigned level; /* from 1 */
 	bool has_default;
 	struct sq_bytes def;
 };

@@ -78,7 +78,7 @@ match_value(struct match *m, const struct sq_mapping_piece *piece, const char *k
 	struct sq_bytes text = sq_bytes_of(known);
 
 	if (piece->kind == SQ_MAPPING_WHOLE ||
-	    (piece->kind == SQ_MAPPING_LEVELS &&
+	    ((piece->kind == SQ_MAPPING_LEVELS || piece->kind == SQ_MAPPING_KEY_PARTS) &&
 		memchr(piece->text.p, '/', piece->text.len) != NULL)) {
 		match_any(m, true);
 	} else if (known != NULL) {

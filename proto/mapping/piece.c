@@ -1,4 +1,5 @@
 /* Templates, taken apart. */
+#include <stdint.h>
 #include <string.h>
 
 #include "core/mem.h"
@@ -8,7 +9,8 @@
 
 enum { SEPARATOR_MAX = 8, QUOTE_MAX = 64 };
 
-static const char prop_prefix[] = "prop:", levels_prefix[] = "topic.*", level_prefix[] = "topic.";
+static const char prop_prefix[] = "prop:", levels_prefix[] = "topic.*", level_prefix[] = "topic.",
+		  key_prefix[] = "key:", header_prefix[] = "header:";
 
 static bool
 begins(struct sq_bytes b, const char *with)
@@ -37,7 +39,9 @@ piece_fault(struct sq_buf *err, struct sq_bytes name, const char *fault)
 static int
 piece_unknown(struct sq_buf *err, struct sq_bytes name)
 {
-	static const char *const known[] = {"topic", "space", "queue", "prop"};
+	static const char *const known[] = {
+	    "topic", "space", "queue", "tag", "key", "prop", "header"};
+	enum { WITH_NAME = 5 }; /* the first that takes one */
 	struct sq_suggest s;
 	size_t len = 0;
 
@@ -47,9 +51,12 @@ piece_unknown(struct sq_buf *err, struct sq_bytes name)
 	for (size_t i = 0; i < SQ_ARRAY_LEN(known); i++)
 		sq_suggest_offer(&s, known[i], strlen(known[i]), known[i], strlen(known[i]));
 	(void)piece_fault(err, name, "unknown name");
-	if (err != NULL && s.best != NULL)
-		sq_buf_printf(err, ", did you mean %.*s%s?", (int)s.best_len, s.best,
-		    s.best == known[SQ_ARRAY_LEN(known) - 1] ? ":NAME" : "");
+	if (err == NULL || s.best == NULL)
+		return SQ_EINVAL;
+	len = 0;
+	while (known[len] != s.best)
+		len++;
+	sq_buf_printf(err, ", did you mean %s%s?", s.best, len >= WITH_NAME ? ":NAME" : "");
 	return SQ_EINVAL;
 }
 
@@ -82,28 +89,62 @@ piece_levels(struct sq_mapping_piece *out, struct sq_buf *err)
 	return SQ_OK;
 }
 
+/* "prop:NAME", "header:NAME", "key:/"; SQ_ENOTFOUND: none of them. */
+static int
+piece_prefixed(struct sq_mapping_piece *out, struct sq_buf *err)
+{
+	static const struct {
+		const char *prefix;
+		enum sq_mapping_kind kind;
+		size_t most;
+		const char *fault;
+	} all[] = {
+	    {prop_prefix, SQ_MAPPING_PROP, SIZE_MAX, "has to name a user property"},
+	    {header_prefix, SQ_MAPPING_PEERS, SIZE_MAX, "has to name a header"},
+	    {key_prefix, SQ_MAPPING_KEY_PARTS, SEPARATOR_MAX,
+		"has to say what stands between parts, as {key:/}"},
+	};
+
+	for (size_t i = 0; i < SQ_ARRAY_LEN(all); i++) {
+		if (!begins(out->name, all[i].prefix))
+			continue;
+		out->kind = all[i].kind;
+		out->text = behind(out->name, all[i].prefix);
+		return out->text.len > 0 && out->text.len <= all[i].most
+		    ? SQ_OK
+		    : piece_fault(err, out->name, all[i].fault);
+	}
+	return SQ_ENOTFOUND;
+}
+
 /* What the name is of. */
 static int
 piece_name(struct sq_mapping_piece *out, struct sq_buf *err)
 {
+	static const struct {
+		const char *name;
+		enum sq_mapping_kind kind;
+	} plain[] = {
+	    {"topic", SQ_MAPPING_WHOLE},
+	    {"space", SQ_MAPPING_SPACE},
+	    {"queue", SQ_MAPPING_QUEUE},
+	    {"tag", SQ_MAPPING_TAG},
+	    {"key", SQ_MAPPING_KEY},
+	};
+	int rc;
+
 	if (begins(out->name, level_prefix))
 		return piece_levels(out, err);
-	if (begins(out->name, prop_prefix)) {
-		out->kind = SQ_MAPPING_PROP;
-		out->text = behind(out->name, prop_prefix);
-		return out->text.len > 0
-		    ? SQ_OK
-		    : piece_fault(err, out->name, "has to name a user property");
+	rc = piece_prefixed(out, err);
+	if (rc != SQ_ENOTFOUND)
+		return rc;
+	for (size_t i = 0; i < SQ_ARRAY_LEN(plain); i++) {
+		if (sq_bytes_are(out->name, plain[i].name)) {
+			out->kind = plain[i].kind;
+			return SQ_OK;
+		}
 	}
-	if (sq_bytes_are(out->name, "topic"))
-		out->kind = SQ_MAPPING_WHOLE;
-	else if (sq_bytes_are(out->name, "space"))
-		out->kind = SQ_MAPPING_SPACE;
-	else if (sq_bytes_are(out->name, "queue"))
-		out->kind = SQ_MAPPING_QUEUE;
-	else
-		return piece_unknown(err, out->name);
-	return SQ_OK;
+	return piece_unknown(err, out->name);
 }
 
 int

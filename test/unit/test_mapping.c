@@ -9,6 +9,8 @@
 #include "proto/mqtt/props.h"
 #include "proto/topic/topic.h"
 
+static const char odd_arg[] = "of the headers";
+
 static const char *
 text_of(struct sq_buf *b)
 {
@@ -20,8 +22,9 @@ text_of(struct sq_buf *b)
 static struct sq_buf
 props_make(void)
 {
-	static const char *const all[][2] = {{"a", "one"}, {"a", "two"}, {"none", ""},
-	    {"odd", "x/y +#%\"\xc3\xa9"}, {"line", "a\r\nb: c"}, {"dots", ".."}};
+	static const char *const all[][2] = {{"a", "one"}, {"a", "two"}, {"none", ""}, {"tag", ""},
+	    {"tag", "red"}, {"tag", "blue"}, {"odd", "x/y +#%\"\xc3\xa9"}, {"line", "a\r\nb: c"},
+	    {"dots", ".."}};
 	struct sq_buf b = {0};
 
 	for (size_t i = 0; i < SQ_ARRAY_LEN(all); i++)
@@ -30,22 +33,32 @@ props_make(void)
 	return b;
 }
 
-/* A checked template's text for a message; the caller frees 'out' and 'why'. */
+/* Fills in a template, once it is checked; the caller frees 'out' and 'why'. */
+static int
+fill_from(const char *tmpl, enum sq_mapping_place place, enum sq_mapping_of of,
+    const struct sq_mapping_from *from, struct sq_buf *out, struct sq_buf *why)
+{
+	struct sq_buf err = {0};
+	int rc = sq_mapping_check(tmpl, place, of, &err);
+
+	cr_assert(rc == SQ_OK, "%s: %s", tmpl, text_of(&err));
+	sq_buf_fini(&err);
+	return sq_mapping_fill(tmpl, place, from, out, why);
+}
+
+/* A template's text for a message. */
 static int
 fill(const char *tmpl, enum sq_mapping_place place, const char *topic, struct sq_buf *out,
     struct sq_buf *why)
 {
-	struct sq_buf props = props_make(), err = {0};
+	struct sq_buf props = props_make();
 	struct sq_mapping_from from = {.topic = sq_bytes_of(topic),
 	    .props = {sq_buf_data(&props), sq_buf_len(&props)},
 	    .space = "shop",
 	    .queue = "billing"};
-	int rc = sq_mapping_check(tmpl, place, &err);
+	int rc = fill_from(tmpl, place, SQ_MAPPING_OF_QUEUE, &from, out, why);
 
-	cr_assert(rc == SQ_OK, "%s: %s", tmpl, text_of(&err));
-	rc = sq_mapping_fill(tmpl, place, &from, out, why);
 	sq_buf_fini(&props);
-	sq_buf_fini(&err);
 	return rc;
 }
 
@@ -77,13 +90,52 @@ fails(
 }
 
 static void
-bad(const char *tmpl, enum sq_mapping_place place, const char *says)
+bad_of(const char *tmpl, enum sq_mapping_place place, enum sq_mapping_of of, const char *says)
 {
 	struct sq_buf err = {0};
 
-	cr_expect(sq_mapping_check(tmpl, place, &err) == SQ_EINVAL, "%s", tmpl);
+	cr_expect(sq_mapping_check(tmpl, place, of, &err) == SQ_EINVAL, "%s", tmpl);
 	cr_expect_str_eq(text_of(&err), says);
 	sq_buf_fini(&err);
+}
+
+static void
+bad(const char *tmpl, enum sq_mapping_place place, const char *says)
+{
+	bad_of(tmpl, place, SQ_MAPPING_OF_QUEUE, says);
+}
+
+/* The headers of a peer. */
+static struct sq_bytes
+header_of(const void *arg, struct sq_bytes name)
+{
+	static const char odd[] = "x/y+#\n\xc3\xa9";
+
+	cr_assert(arg == odd_arg);
+	if (sq_bytes_are(name, "odd"))
+		return sq_bytes_of(odd);
+	if (sq_bytes_are(name, "broken"))
+		return sq_bytes_of("\xff");
+	return sq_bytes_of(sq_bytes_are(name, "event") ? "push" : NULL);
+}
+
+/* A template's text for what a peer has brought, or why there is none. */
+static void
+brings(const char *tmpl, enum sq_mapping_place place, const char *key, int wanted, const char *says)
+{
+	struct sq_buf out = {0}, why = {0};
+	struct sq_mapping_from from = {.topic = sq_bytes_of("old/topic"),
+	    .space = "shop",
+	    .queue = "replies",
+	    .key = sq_bytes_of(key),
+	    .header = header_of,
+	    .arg = odd_arg};
+	int rc = fill_from(tmpl, place, SQ_MAPPING_OF_PEER, &from, &out, &why);
+
+	cr_expect(rc == wanted, "%s", tmpl);
+	cr_expect_str_eq(text_of(rc == SQ_OK ? &out : &why), says);
+	sq_buf_fini(&out);
+	sq_buf_fini(&why);
 }
 
 Test(mapping, each_name)
@@ -96,7 +148,33 @@ Test(mapping, each_name)
 	gives("p/{prop:a}", SQ_MAPPING_TOPIC, "a", "p/one");
 	gives("{topic.1}-{topic.3}", SQ_MAPPING_TOPIC, "orders/eu/7", "orders-7");
 	gives("{{{topic.1}}}", SQ_MAPPING_TOPIC, "a/b", "{a}");
+	gives("t/{tag}", SQ_MAPPING_TOPIC, "a", "t/red");
 	gives("plain", SQ_MAPPING_TOPIC, "a", "plain");
+}
+
+Test(mapping, what_a_peer_brings)
+{
+	brings("in/{key}", SQ_MAPPING_TOPIC, "orders.eu/x", SQ_OK, "in/orders.eu_x");
+	brings("in/{key:/}", SQ_MAPPING_TOPIC, "orders.eu/x.+", SQ_OK, "in/orders/eu_x/_");
+	brings("{key:--}", SQ_MAPPING_TEXT, "a..b", SQ_OK, "a----b");
+	brings("{space}/{queue}/{topic}", SQ_MAPPING_TOPIC, "", SQ_OK, "shop/replies/old/topic");
+	brings("e/{header:event}", SQ_MAPPING_TOPIC, "", SQ_OK, "e/push");
+	brings("e/{header:odd}", SQ_MAPPING_TOPIC, "", SQ_OK, "e/x_y__\n\xc3\xa9");
+	brings("{key:/|none}/{header:no|x}", SQ_MAPPING_TOPIC, "", SQ_OK, "none/x");
+	brings(
+	    "{key:/}", SQ_MAPPING_TOPIC, "", SQ_ENOTFOUND, "the message has nothing for {key:/}");
+	brings("{header:no}", SQ_MAPPING_TOPIC, "a", SQ_ENOTFOUND,
+	    "the message has nothing for {header:no}");
+	brings("{key:/}", SQ_MAPPING_TOPIC, "$SYS.x", SQ_EINVAL,
+	    sq_topic_reserved(sq_bytes_of("$SYS/x")));
+	brings("a/{header:broken}", SQ_MAPPING_TOPIC, "", SQ_EINVAL, "it is no UTF-8");
+	brings("{header:broken}", SQ_MAPPING_TEXT, "", SQ_EINVAL, "it is no UTF-8");
+	bad_of("{prop:a}", SQ_MAPPING_TOPIC, SQ_MAPPING_OF_PEER,
+	    "at byte 0: what comes from a peer has {header:NAME} in place of {prop:NAME}");
+	bad("a/{key}", SQ_MAPPING_TOPIC,
+	    "at byte 2: only what comes from a peer has a {key} or a {header:NAME}");
+	bad("{header:x}", SQ_MAPPING_HEADER,
+	    "at byte 0: only what comes from a peer has a {key} or a {header:NAME}");
 }
 
 Test(mapping, defaults_stand_in_for_what_is_empty_or_not_there)
@@ -118,6 +196,9 @@ Test(mapping, a_value_stays_in_its_place)
 	gives("/e/{prop:odd}/z", SQ_MAPPING_PATH, "a", "/e/x%2Fy%20%2B%23%25%22%C3%A9/z");
 	gives("{prop:odd}", SQ_MAPPING_HEADER, "a", "x/y +#%\"?");
 	gives("{prop:line}", SQ_MAPPING_HEADER, "a", "a??b: c");
+	gives("{prop:odd}", SQ_MAPPING_TEXT, "a", "x/y +#%\"\xc3\xa9");
+	gives("{prop:line}", SQ_MAPPING_TEXT, "a", "a??b: c");
+	gives("", SQ_MAPPING_TEXT, "a", "");
 	gives("/e/{topic}", SQ_MAPPING_PATH, "a b/c?d", "/e/a%20b/c%3Fd");
 	gives("/e/{topic.1}", SQ_MAPPING_PATH, "a?b/c", "/e/a%3Fb");
 	gives("{topic}", SQ_MAPPING_HEADER, "a/\xe2\x82\xac", "a/?");
@@ -171,6 +252,12 @@ Test(mapping, a_fault_names_its_place)
 	    "at byte 2: {tpoic.2}: unknown name, did you mean topic?");
 	bad("{propp:x}", SQ_MAPPING_TOPIC,
 	    "at byte 0: {propp:x}: unknown name, did you mean prop:NAME?");
+	bad("{haeder:x}", SQ_MAPPING_TOPIC,
+	    "at byte 0: {haeder:x}: unknown name, did you mean header:NAME?");
+	bad("{tga}", SQ_MAPPING_TOPIC, "at byte 0: {tga}: unknown name, did you mean tag?");
+	bad("{key:}", SQ_MAPPING_TOPIC,
+	    "at byte 0: {key:}: has to say what stands between parts, as {key:/}");
+	bad("{header:}", SQ_MAPPING_TOPIC, "at byte 0: {header:}: has to name a header");
 	bad("{zzzzzz}", SQ_MAPPING_TOPIC, "at byte 0: {zzzzzz}: unknown name");
 	bad("{}", SQ_MAPPING_TOPIC, "at byte 0: {}: unknown name");
 	bad("{prop:}", SQ_MAPPING_TOPIC, "at byte 0: {prop:}: has to name a user property");
@@ -192,6 +279,7 @@ Test(mapping, a_fault_names_its_place)
 	bad("", SQ_MAPPING_TOPIC, "it is empty");
 	bad("/a b", SQ_MAPPING_PATH, "at byte 0: no URL has such a character");
 	bad("a\nb", SQ_MAPPING_HEADER, "at byte 0: no header has such a character");
+	bad("a\x7f", SQ_MAPPING_TEXT, "at byte 0: it has a control character");
 	bad("\xff", SQ_MAPPING_TOPIC, "is no UTF-8");
 }
 
@@ -200,7 +288,9 @@ may(const char *tmpl, const char *filter)
 {
 	struct sq_buf err = {0};
 
-	cr_assert(sq_mapping_check(tmpl, SQ_MAPPING_TOPIC, &err) == SQ_OK, "%s", tmpl);
+	cr_assert(sq_mapping_check(tmpl, SQ_MAPPING_TOPIC, SQ_MAPPING_OF_QUEUE, &err) == SQ_OK ||
+		sq_mapping_check(tmpl, SQ_MAPPING_TOPIC, SQ_MAPPING_OF_PEER, &err) == SQ_OK,
+	    "%s", tmpl);
 	sq_buf_fini(&err);
 	return sq_mapping_may_match(tmpl, "shop", "billing", filter);
 }
@@ -216,6 +306,9 @@ Test(mapping, what_a_filter_may_match)
 	cr_expect(may("{queue}/x", "billing/+"));
 	cr_expect(may("{topic.2|a/b}", "a/b"));
 	cr_expect(may("{topic.*:/}", "a/b"));
+	cr_expect(may("in/{key:/}", "in/a/b"));
+	cr_expect(may("in/{key}", "in/a"));
+	cr_expect(may("{header:x}/{tag}", "a/b"));
 }
 
 Test(mapping, what_no_filter_matches)
@@ -229,6 +322,9 @@ Test(mapping, what_no_filter_matches)
 	cr_expect_not(may("{queue}/x", "orders/+"));
 	cr_expect_not(may("{space}/{topic}", "stock/#"));
 	cr_expect_not(may("$x/{topic}", "#"));
+	cr_expect_not(may("in/{key}", "in/a/b"));
+	cr_expect_not(may("in/{key:/}", "out/#"));
+	cr_expect_not(may("{header:x}", "a/b"));
 	cr_expect_not(may("x{topic.1}", "y+"));
 }
 
@@ -267,15 +363,23 @@ matches(const char *filter, const struct sq_buf *topic)
 	return sq_topic_match(sq_bytes_of(filter), sq_buf_bytes(topic));
 }
 
+static struct sq_bytes
+header_random(const void *arg, struct sq_bytes name)
+{
+	cr_assert(sq_bytes_are(name, "h"));
+	return sq_buf_bytes(arg);
+}
+
 /* One template, filter and message: 1 where the filter matched. */
 static unsigned
 try_one(uint32_t *seed, unsigned *refused)
 {
 	static const char *const pieces[] = {"a", "b", "/", "$", "{topic}", "{topic.1}",
 	    "{topic.2}", "{topic.2|a}", "{topic.3|a/b}", "{topic.3|}", "{topic.*:/}", "{topic.*:.}",
-	    "{space}", "{queue|b}", "{prop:p}", "{prop:q|b/a}", "{{"};
+	    "{space}", "{queue|b}", "{prop:p}", "{prop:q|b/a}", "{{", "{tag}", "{key}", "{key:/}",
+	    "{key:/|b}", "{header:h|a}"};
 	static const char *const levels[] = {"a", "b", "/", "a/", "/b", "+", "/+", "/#", "#", "$"};
-	static const char *const letters[] = {"a", "b", "/", "$", ".", "{"};
+	static const char *const letters[] = {"a", "b", "/", "$", ".", "{", "a.b"};
 	struct sq_buf tmpl = {0}, filter = {0}, topic = {0}, prop = {0}, props = {0}, out = {0},
 		      why = {0};
 	unsigned matched = 0;
@@ -285,12 +389,20 @@ try_one(uint32_t *seed, unsigned *refused)
 	draw_join(seed, levels, SQ_ARRAY_LEN(levels), 4, &filter);
 	draw_join(seed, letters, SQ_ARRAY_LEN(letters), 5, &topic);
 	draw_join(seed, letters, SQ_ARRAY_LEN(letters), 3, &prop);
-	if (sq_mapping_check(text_of(&tmpl), SQ_MAPPING_TOPIC, &why) == SQ_OK &&
+	if ((sq_mapping_check(text_of(&tmpl), SQ_MAPPING_TOPIC, SQ_MAPPING_OF_QUEUE, &why) ==
+		    SQ_OK ||
+		sq_mapping_check((const char *)sq_buf_data(&tmpl), SQ_MAPPING_TOPIC,
+		    SQ_MAPPING_OF_PEER, &why) == SQ_OK) &&
 	    filter_good(text_of(&filter))) {
-		struct sq_mapping_from from = {
-		    .topic = {sq_buf_data(&topic), sq_buf_len(&topic)}, .space = "a", .queue = "b"};
+		struct sq_mapping_from from = {.topic = {sq_buf_data(&topic), sq_buf_len(&topic)},
+		    .space = "a",
+		    .queue = "b",
+		    .key = sq_buf_bytes(&prop),
+		    .header = header_random,
+		    .arg = &prop};
 
-		cr_assert(sq_mqtt_user_append(&props, sq_bytes_of(draw(seed, 2) != 0 ? "p" : "q"),
+		cr_assert(sq_mqtt_user_append(&props,
+			      sq_bytes_of((const char *[]){"p", "q", "tag"}[draw(seed, 3)]),
 			      sq_buf_bytes(&prop)) == SQ_OK);
 		from.props = sq_buf_bytes(&props);
 		may_match = sq_mapping_may_match(
