@@ -27,7 +27,7 @@ GROUND = "ground"
 FLOORS = {
     "broker": [["broker/main.c"], ["broker/program"], ["broker/config"], ["broker/front/console", "broker/front/deeds", "broker/front/http", "broker/front/link", "broker/front/tap",
                 "broker/front/view"],
-               ["broker/front/access", "broker/front/door"], ["broker"], ["broker/push"], ["broker/deed", "broker/intake", "broker/subscriber"],
+               ["broker/front/access", "broker/front/door"], ["broker"], ["broker/bridge", "broker/push"], ["broker/deed", "broker/intake", "broker/subscriber"],
                ["broker/session"], ["broker/publish"], ["broker/group"], ["broker/shard"],
                ["broker/route"], ["broker/engine/engines"],
                ["broker/engine/embedded", "broker/engine/memory"],
@@ -53,7 +53,7 @@ PROGRAMS = ("sqmqos", "sqmqos-broker", "sqmqos-sidecar", "sqmqos-injector")
 # Flat tables, whose members are as many as what they describe has.
 TABLES = {
     "sq_broker_cfg": "configuration", "sq_broker_config": "configuration",
-    "sq_sidecar_cfg": "configuration", "sq_injector_config": "configuration",
+    "sq_bridge_cfg": "configuration", "sq_sidecar_cfg": "configuration", "sq_injector_config": "configuration",
     "sq_declared_push": "settings", "sq_mqtt_props": "decoded packet",
 }
 

@@ -21,12 +21,16 @@ enum { SQ_CARRY_HOPS_MAX = 2048 }; /* bytes; a longer one has too many hops */
 /* Whether a user property of that name goes along. */
 bool sq_carry_property(struct sq_bytes name);
 
-/* Hops: "INSTALL/BRIDGE,INSTALL/BRIDGE", the newest last. */
+/* Hops: "INSTALL/BRIDGE,INSTALL/BRIDGE", the newest last, from whoever wrote them.  An INSTALL is a name,
+ * a '-' and 16 digits; these alone are compared. */
 
 /* Whether one of the hops is of that installation. */
 bool sq_hops_have(struct sq_bytes hops, const char *install);
+/* Whether one of them is that bridge of that installation. */
+bool sq_hops_have_bridge(struct sq_bytes hops, const char *install, const char *bridge);
+/* Above SQ_CARRY_HOPS_MAX bytes: UINT_MAX. */
 unsigned sq_hops_count(struct sq_bytes hops);
-/* Appends 'hops' and this bridge behind them. */
+/* Appends 'hops', of which a character that no hop has becomes '_', and this bridge behind them. */
 void sq_hops_add(struct sq_bytes hops, const char *install, const char *bridge, struct sq_buf *out);
 
 #endif

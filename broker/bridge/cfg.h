@@ -28,7 +28,8 @@ struct sq_bridge_out {
 	char *filter, *tag; /* as of a binding; one of them at least */
 	uint64_t qos;       /* 1 or 2 */
 	/* to.* */
-	char *exchange, *key, *type; /* amqp: "" is the default exchange; templates, but for 'type' */
+	char *exchange, *key,
+	    *type; /* amqp: "" is the default exchange; templates, but for 'type' */
 	char *queue, *account, *group; /* sqs: a URL or a name; 'group' is a template */
 };
 
@@ -36,9 +37,9 @@ struct sq_bridge_out {
 struct sq_bridge_in {
 	struct sq_config_record record;
 	char *queue, *account;
-	char *to;       /* the topic: a template */
-	uint64_t qos;   /* 0, 1 or 2 */
-	char *tag;      /* that each gets; NULL: those that it has */
+	char *to;     /* the topic: a template */
+	uint64_t qos; /* 0, 1 or 2 */
+	char *tag;    /* that each gets; NULL: those that it has */
 	uint64_t prefetch;
 	char *type;            /* amqp: of a queue that is declared: "quorum" or "classic" */
 	char *exchange, *bind; /* amqp: which it is bound to where it is declared */
