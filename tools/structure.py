@@ -40,7 +40,7 @@ FLOORS = {
                 ["sidecar/config", "sidecar/metrics"]],
     "k8s": [["cli"], ["cli/api", "cli/kube", "cli/live", "cli/mqtt"], ["cli/view", "k8s/cli", "k8s/injector"], ["cli/term", "k8s/patch"]],
     GROUND: [["net"], ["net/h2", "store/journal", "store/postgres"], ["store/shared"],
-             ["net/conn", "net/kube_api", "store", "telemetry", "web"], ["proto/declaration"],
+             ["net/conn", "net/cred", "net/kube_api", "store", "telemetry", "web"], ["proto/declaration"],
              ["proto/annotations", "proto/cloudevents", "proto/headers", "proto/link", "proto/mapping"],
              ["net/curl", "proto/dispatch", "proto/json", "proto/media", "proto/mqtt", "proto/props", "proto/reconnect", "proto/topic", "proto/webhook"],
              ["console", "core", "web/compat"]],
