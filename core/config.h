@@ -93,6 +93,8 @@ int sq_config_yaml(void *cfg, const struct sq_config_key *keys, size_t n, const 
  * then the number of the others; returns how many there are.  Live keys do not count. */
 size_t sq_config_differ(const void *a, const void *b, const struct sq_config_key *keys, size_t n,
     size_t most, struct sq_buf *out);
+/* Whether the value of a key, which is none of records, is its default. */
+bool sq_config_is_default(const void *cfg, const struct sq_config_key *);
 /* Frees the values, not 'cfg' itself. */
 void sq_config_free(void *cfg, const struct sq_config_key *keys, size_t n);
 /* The table as --help text, and as the Markdown table of docs/. */

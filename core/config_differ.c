@@ -1,4 +1,5 @@
 /* Which keys have other values in another configuration; see core/config.h. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/config_priv.h"
@@ -68,6 +69,29 @@ row_same(const struct sq_config_load *l, const void *b, const struct sq_config_k
 		return records_same(l, x, y, k);
 	}
 	return true;
+}
+
+bool
+sq_config_is_default(const void *cfg, const struct sq_config_key *k)
+{
+	union {
+		char *text;
+		struct sq_strings list;
+		bool yes;
+		uint64_t number;
+		unsigned choice;
+	} def = {.list = {0}};
+	struct sq_config_key alone = *k;
+	const struct sq_config_load l = {.cfg = &def, .keys = &alone, .n = 1};
+	struct sq_buf why = {0};
+	bool same;
+
+	alone.offset = 0;
+	if (k->def != NULL && sq_config_set(&def, &alone, k->def, &why) != 0)
+		abort(); /* the table contradicts itself */
+	same = row_same(&l, (const char *)cfg + k->offset, &alone);
+	sq_config_free(&def, &alone, 1);
+	return same;
 }
 
 size_t

@@ -69,5 +69,8 @@ int sq_mapping_fill(const char *tmpl, enum sq_mapping_place, const struct sq_map
  * say yes where none can; never no where one can. */
 bool
 sq_mapping_may_match(const char *tmpl, const char *space, const char *queue, const char *filter);
+/* Appends a filter that matches every topic that the template, which was checked, gives, and perhaps
+ * others; of topics that begin with '$' it says nothing. */
+void sq_mapping_filter(const char *tmpl, struct sq_buf *out);
 
 #endif

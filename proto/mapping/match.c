@@ -145,3 +145,44 @@ sq_mapping_may_match(const char *tmpl, const char *space, const char *queue, con
 	free(m.next);
 	return may;
 }
+
+/* Whether what the piece gives may have a '/'. */
+static bool
+filter_deep(const struct sq_mapping_piece *piece)
+{
+	return piece->kind == SQ_MAPPING_WHOLE ||
+	    (piece->has_default && memchr(piece->def.p, '/', piece->def.len) != NULL) ||
+	    ((piece->kind == SQ_MAPPING_LEVELS || piece->kind == SQ_MAPPING_KEY_PARTS) &&
+		memchr(piece->text.p, '/', piece->text.len) != NULL);
+}
+
+void
+sq_mapping_filter(const char *tmpl, struct sq_buf *out)
+{
+	char *filter = sq_xcalloc(strlen(tmpl) + 1, 1); /* a name is longer than its '+' */
+	struct sq_mapping_piece piece;
+	size_t n = 0, level = 0;        /* where the last level begins */
+	bool any = false, deep = false; /* of that level */
+
+	while (!deep && sq_mapping_next(&tmpl, &piece, NULL) == SQ_OK) {
+		any |= piece.kind != SQ_MAPPING_LITERAL;
+		deep = piece.kind != SQ_MAPPING_LITERAL && filter_deep(&piece);
+		for (size_t i = 0; piece.kind == SQ_MAPPING_LITERAL && i < piece.text.len; i++) {
+			if (piece.text.p[i] == '/' && any) {
+				n = level;
+				filter[n++] = '+';
+			}
+			filter[n++] = (char)piece.text.p[i];
+			if (piece.text.p[i] == '/') {
+				level = n;
+				any = false;
+			}
+		}
+	}
+	if (any) {
+		n = level;
+		filter[n++] = deep ? '#' : '+';
+	}
+	sq_buf_append(out, filter, n);
+	free(filter);
+}

@@ -31,6 +31,7 @@ static void
 filled(const char *tmpl, enum sq_mapping_place place, struct sq_bytes filter, struct sq_bytes out)
 {
 	char *text = sq_xmemdup0(filter.p, filter.len);
+	struct sq_buf all = {0};
 	struct sq_topic_filter f;
 
 	assert(out.len > 0 || place == SQ_MAPPING_HEADER || place == SQ_MAPPING_TEXT);
@@ -39,10 +40,13 @@ filled(const char *tmpl, enum sq_mapping_place place, struct sq_bytes filter, st
 		assert(out.p[i] >= ' ' && (out.p[i] < 0x7f || place == SQ_MAPPING_TEXT));
 	if (place == SQ_MAPPING_TOPIC) {
 		assert(sq_topic_name_check(out, NULL) == SQ_OK && sq_topic_closed(out) == NULL);
+		sq_mapping_filter(tmpl, &all);
+		assert(out.p[0] == '$' || sq_topic_match(sq_buf_bytes(&all), out));
 		if (sq_topic_filter_parse(filter, &f, NULL) == SQ_OK && f.tag.len == 0 &&
 		    f.share.len == 0 && sq_topic_match(filter, out))
 			assert(sq_mapping_may_match(tmpl, "shop", "billing", text));
 	}
+	sq_buf_fini(&all);
 	free(text);
 }
 

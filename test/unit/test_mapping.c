@@ -311,6 +311,30 @@ Test(mapping, what_a_filter_may_match)
 	cr_expect(may("{header:x}/{tag}", "a/b"));
 }
 
+static void
+filters(const char *tmpl, const char *wanted)
+{
+	struct sq_buf out = {0};
+
+	sq_buf_append(&out, ">", 1);
+	sq_mapping_filter(tmpl, &out);
+	cr_expect_str_eq(text_of(&out) + 1, wanted);
+	sq_buf_fini(&out);
+}
+
+Test(mapping, the_filter_of_all_that_it_gives)
+{
+	filters("a/b", "a/b");
+	filters("a/{key}/c", "a/+/c");
+	filters("a/x-{key}y", "a/+");
+	filters("{space}-{queue}/{{x}}", "+/{x}");
+	filters("a/{key:/}/c", "a/#");
+	filters("a/x{topic}", "a/#");
+	filters("{header:h|b/c}/d", "#");
+	filters("{topic.*:.}/d", "+/d");
+	filters("a/{key|}/", "a/+/");
+}
+
 Test(mapping, what_no_filter_matches)
 {
 	cr_expect_not(may("invoices/{topic.2}", "orders/#"));
@@ -370,6 +394,21 @@ header_random(const void *arg, struct sq_bytes name)
 	return sq_buf_bytes(arg);
 }
 
+/* What the template gave is one of the topics of its filter. */
+static void
+filtered(const char *tmpl, const struct sq_buf *topic)
+{
+	struct sq_buf filter = {0};
+
+	sq_mapping_filter(tmpl, &filter);
+	cr_assert(filter_good(text_of(&filter)), "%s", tmpl);
+	cr_assert(((const char *)sq_buf_data(topic))[0] == '$' ||
+		matches((const char *)sq_buf_data(&filter), topic),
+	    "%s gives %.*s, %s", tmpl, (int)sq_buf_len(topic), (const char *)sq_buf_data(topic),
+	    (const char *)sq_buf_data(&filter));
+	sq_buf_fini(&filter);
+}
+
 /* One template, filter and message: 1 where the filter matched. */
 static unsigned
 try_one(uint32_t *seed, unsigned *refused)
@@ -409,8 +448,10 @@ try_one(uint32_t *seed, unsigned *refused)
 		    (const char *)sq_buf_data(&tmpl), "a", "b", (const char *)sq_buf_data(&filter));
 		*refused += !may_match;
 		if (sq_mapping_fill((const char *)sq_buf_data(&tmpl), SQ_MAPPING_TOPIC, &from, &out,
-			&why) == SQ_OK)
+			&why) == SQ_OK) {
 			matched = matches((const char *)sq_buf_data(&filter), &out);
+			filtered((const char *)sq_buf_data(&tmpl), &out);
+		}
 		cr_assert(!matched || may_match, "%s gives %.*s, which %s matches",
 		    (const char *)sq_buf_data(&tmpl), (int)sq_buf_len(&out),
 		    (const char *)sq_buf_data(&out), (const char *)sq_buf_data(&filter));
