@@ -168,7 +168,7 @@ const struct sq_config_key sq_broker_config_keys[] = {
 	"The verbs that the rule denies, of the same names; a rule has allow or deny, not both."},
     {"acl[].identity", SQ_CFG_STRING, RULE(identity), NULL, 0, 0, NULL,
 	"Pattern, with * and ?, of the identities that it is about: token:NAME, cert:NAME, "
-	"kube:NAMESPACE/ACCOUNT, jwt:ISSUER#SUBJECT; unset: everybody."},
+	"kube:NAMESPACE/ACCOUNT, jwt:ISSUER#SUBJECT, bridge:SPACE/NAME; unset: everybody."},
     {"acl[].space", SQ_CFG_STRING, RULE(space), NULL, 0, 0, NULL,
 	"Pattern of the spaces (on Kubernetes: namespaces) of their sessions; unset: any."},
     {"acl[].topics", SQ_CFG_LIST, RULE(topics), NULL, 0, 0, NULL,

@@ -65,11 +65,11 @@ explain_identity(const char *name, const char *space)
 	    .name = name, .spaces = &space, .n_spaces = space != NULL ? 1 : 0});
 }
 
-/* "kube:NAMESPACE/ACCOUNT" */
+/* "kube:NAMESPACE/ACCOUNT", "bridge:SPACE/NAME" */
 static const struct sq_identity *
 explain_account(const char *name)
 {
-	const char *from = name + strlen("kube:"), *slash = strchr(from, '/');
+	const char *from = strchr(name, ':') + 1, *slash = strchr(from, '/');
 	char space[SQ_KEY_PART_MAX + 1];
 
 	if (slash == NULL || (size_t)(slash - from) >= sizeof space)
@@ -160,7 +160,7 @@ explain_who(const char *name, const struct sq_broker_config *c, struct sq_buf *e
 		    sq_identity_kinds);
 		return NULL;
 	}
-	if (strncmp(name, "kube:", 5) == 0)
+	if (strncmp(name, "kube:", 5) == 0 || strncmp(name, "bridge:", 7) == 0)
 		return explain_account(name);
 	if (strncmp(name, "jwt:", 4) == 0)
 		return explain_issued(name, c);

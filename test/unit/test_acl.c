@@ -200,6 +200,8 @@ Test(acl, decides_by_deny_then_allow_then_what_is_listed_then_the_default)
 		free_text},
 	    {{{"deny publish", "a/#", "kube:shop*", NULL}}, false, "publish", "a/b", false, denied},
 	    {{{"allow publish", "a/#", "token:*", NULL}}, false, "publish", "b", true, free_text},
+	    {{{"deny publish", "a/#", "bridge:shop/*", NULL}}, false, "publish", "a/b", true,
+		free_text},
 	    {{{"deny publish", "a/#", NULL, "sh?p"}}, false, "publish", "a/b", false, denied},
 	    {{{"deny publish", "a/#", NULL, "prices"}}, false, "publish", "a/b", true, free_text},
 	    /* Queues. */
@@ -549,10 +551,10 @@ Test(acl, mistakes_are_named_with_their_place)
 	    {{.what = "deny publish", .objects = "a", .identity = "tokn:*"},
 		"broker.yaml:10: acl[0].identity: \"tokn:*\" fits nobody; identities are "
 		"token:NAME, "
-		"cert:NAME, kube:NAMESPACE/ACCOUNT and jwt:ISSUER#SUBJECT"},
+		"cert:NAME, kube:NAMESPACE/ACCOUNT, jwt:ISSUER#SUBJECT and bridge:SPACE/NAME"},
 	    {{.what = "deny publish", .objects = "a", .identity = "web"},
 		"broker.yaml:10: acl[0].identity: \"web\" fits nobody; identities are token:NAME, "
-		"cert:NAME, kube:NAMESPACE/ACCOUNT and jwt:ISSUER#SUBJECT"},
+		"cert:NAME, kube:NAMESPACE/ACCOUNT, jwt:ISSUER#SUBJECT and bridge:SPACE/NAME"},
 	};
 
 	for (size_t i = 0; i < SQ_ARRAY_LEN(rows); i++) {

@@ -24,12 +24,12 @@ static struct identity nobody = {
 };
 
 const char sq_identity_kinds[] =
-    "token:NAME, cert:NAME, kube:NAMESPACE/ACCOUNT and jwt:ISSUER#SUBJECT";
+    "token:NAME, cert:NAME, kube:NAMESPACE/ACCOUNT, jwt:ISSUER#SUBJECT and bridge:SPACE/NAME";
 
 bool
 sq_identity_may_fit(const char *pattern)
 {
-	static const char *const kinds[] = {"token:", "cert:", "kube:", "jwt:"};
+	static const char *const kinds[] = {"token:", "cert:", "kube:", "jwt:", "bridge:"};
 	size_t fixed = strcspn(pattern, "*?");
 	bool name = pattern[fixed] == '\0';
 

@@ -9,6 +9,7 @@
  *   cert:URI, cert:DNS-NAME  a client's certificate
  *   kube:NAMESPACE/ACCOUNT   a token of a Kubernetes service account
  *   jwt:ISSUER#SUBJECT       a signed token of an issuer with a space of its own
+ *   bridge:SPACE/NAME        a bridge, which needs no credential
  *   (empty)                  nobody was asked for a credential
  *
  * Thread: any. */
