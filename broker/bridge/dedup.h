@@ -61,8 +61,8 @@ sq_dedup_add(struct sq_dedup *, struct sq_txn *, const struct sq_dedup_key *, ui
 enum { SQ_DEDUP_ADD_ITEMS = 3, SQ_DEDUP_ADD_BYTES = 128 };
 /* The transaction in which it was added has failed: it is not known. */
 void sq_dedup_forget(struct sq_dedup *, const struct sq_dedup_key *);
-/* Removes a bounded number of keys that are too old or too many. */
-void sq_dedup_sweep(struct sq_dedup *, struct sq_shard *, uint64_t now_ms);
+/* Removes a bounded number of keys that are too old or too many.  Returns as sq_dedup_add(). */
+unsigned sq_dedup_sweep(struct sq_dedup *, struct sq_shard *, uint64_t now_ms);
 size_t sq_dedup_count(const struct sq_dedup *);
 
 #endif
