@@ -348,6 +348,19 @@ sq_h2o_stream_errors(const h2o_context_t *ctx)
 }
 
 void
+sq_h2o_leave(h2o_socket_t *sock)
+{
+	h2o_http2_conn_t *conn = sock->data;
+
+	if (conn->state >= H2O_HTTP2_CONN_STATE_HALF_CLOSED)
+		return;
+	h2o_http2_encode_goaway_frame(&conn->_write.buf, conn->pull_stream_ids.max_open,
+	    H2O_HTTP2_ERROR_NONE, (h2o_iovec_t){NULL, 0});
+	h2o_http2_conn_request_write(conn);
+	conn->state = H2O_HTTP2_CONN_STATE_HALF_CLOSED; /* as h2o's own shutdown does */
+}
+
+void
 sq_h2o_calm(h2o_socket_t *sock, const char *text)
 {
 	h2o_http2_conn_t *conn = sock->data;

@@ -73,6 +73,9 @@ bool sq_h2o_cut(h2o_socket_t *sock, uint32_t stream);
 bool sq_h2o_cut_ends(h2o_socket_t *sock, uint32_t stream);
 /* The number of streams that h2o has ended by an error so far, of all connections of 'ctx'. */
 uint64_t sq_h2o_stream_errors(const h2o_context_t *ctx);
+/* Sends GOAWAY without an error, which has the peer make its next requests over another connection;
+ * this one ends when those that are whole are answered. */
+void sq_h2o_leave(h2o_socket_t *sock);
 /* Sends GOAWAY with ENHANCE_YOUR_CALM and 'text', a literal, and ends the connection when GOAWAY is
  * written.  A peer can delay that, so the caller sets a time limit.  Unparsed input is dropped. */
 void sq_h2o_calm(h2o_socket_t *sock, const char *text);

@@ -7,6 +7,7 @@
 
 #include "broker/front/door/conn.h"
 #include "broker/front/door/watch.h"
+#include "web/h2o.h"
 
 static const struct {
 	unsigned status;
@@ -110,6 +111,17 @@ void
 sq_conn_welcome(struct sq_conn *c)
 {
 	sq_conn_known(c);
+}
+
+void
+sq_conn_leave(const struct sq_conn *c, h2o_req_t *req)
+{
+	if (c->hold != NULL || c->sock == NULL)
+		return;
+	if (c->input.protocol == SQ_INPUT_HTTP2)
+		sq_h2o_leave(c->sock);
+	else
+		req->http1_is_persistent = 0;
 }
 
 void

@@ -138,6 +138,9 @@ bool sq_conn_draining(const struct sq_conn *);
 bool sq_conn_moved(const struct sq_conn *);
 /* Its peer has shown what it is by other means than a credential; it is a stranger no more. */
 void sq_conn_welcome(struct sq_conn *);
+/* Has the peer of a connection without a hold make its next request over another one; this request is
+ * still answered. */
+void sq_conn_leave(const struct sq_conn *, h2o_req_t *);
 /* So many bytes have been given to h2o outside of an answer of a pending request. */
 void sq_conn_sent(struct sq_conn *, size_t bytes);
 /* Closes the connection at once; h2o finishes from its loop. */

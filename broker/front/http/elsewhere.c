@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "broker/front/door/elsewhere.h"
+#include "broker/front/door/service.h"
 #include "broker/front/http/answer.h"
 #include "broker/metrics/metrics.h"
 
@@ -35,8 +36,8 @@ elsewhere_redirect(h2o_req_t *req, const struct sq_http_request *r, const struct
 }
 
 void
-sq_http_elsewhere(
-    h2o_req_t *req, const struct sq_http_request *r, bool redirect, const struct sq_identity *who)
+sq_http_elsewhere(struct sq_http_request *r, struct sq_conn *conn, h2o_req_t *req,
+    const struct sq_http_route *route, const struct sq_identity *who)
 {
 	struct sq_place place = sq_elsewhere_place(r->front->cfg.place);
 	struct sq_http_fault fault = {0};
@@ -45,8 +46,8 @@ sq_http_elsewhere(
 	sq_metric_add(r->front->cfg.metrics, known ? SQ_M_REDIRECTS : SQ_M_REDIRECTS_AWAY, 1);
 	sq_elsewhere_headers(req, &place);
 	if (known) /* what spreads connections over brokers may lead the next one there */
-		req->http1_is_persistent = 0;
-	if (known && redirect) {
+		sq_conn_leave(conn, req);
+	if (known && route->redirect) {
 		elsewhere_redirect(req, r, &place);
 		return;
 	}

@@ -4,8 +4,8 @@
 
 #include "broker/front/http/part.h"
 
-/* Says which broker owns: 503, or with ?redirect=1 a redirect to the same resource there. */
-void sq_http_elsewhere(
-    h2o_req_t *, const struct sq_http_request *, bool redirect, const struct sq_identity *who);
+/* Says which broker owns: 503, or with ?redirect=1 a redirect to the same resource there; and has the peer
+ * make its next request over another connection. */
+sq_http_handler sq_http_elsewhere;
 
 #endif

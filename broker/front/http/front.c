@@ -141,7 +141,7 @@ front_carry_out(struct sq_http_request *r, struct sq_conn *conn, h2o_req_t *req,
 	    route->resource == SQ_HTTP_RESOURCE_OPENAPI;
 
 	if (!about && !atomic_load_explicit(&r->front->serves, memory_order_acquire))
-		sq_http_elsewhere(req, r, route->redirect, who);
+		sq_http_elsewhere(r, conn, req, route, who);
 	else if (handlers[route->resource].prepare != NULL)
 		sq_http_ask(r, conn, req, route, who, handlers[route->resource].prepare);
 	else
