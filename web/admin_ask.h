@@ -18,6 +18,9 @@
 #include "core/buf.h"
 #include "core/msg.h"
 
+/* The header of an ask that one program's endpoint has sent on to another's. */
+#define SQ_ADMIN_PASSED "sqmqos-hop"
+
 enum {
 	SQ_ADMIN_ASK_MS = 1000,
 	SQ_ADMIN_BODY_MAX = 16 << 10, /* a longer one is answered with 413 */
@@ -32,6 +35,7 @@ struct sq_admin_ask {
 	struct sq_bytes body;  /* of a POST, whose content type is JSON's; else empty */
 	struct sq_bytes token; /* value of the header that has a credential; empty: none */
 	bool loopback;         /* the client's address is 127.0.0.1 or ::1 */
+	bool passed;           /* it has SQ_ADMIN_PASSED */
 };
 
 /* A header of an answer; both texts are static, the name in small letters. */
@@ -39,13 +43,13 @@ struct sq_admin_header {
 	const char *name, *value;
 };
 
-/* An answer: good with a status below 400, else a problem.  'detail' is static, or the answer's
- * caller keeps it until sq_admin_answer() returns. */
+/* An answer: good with a status below 400, else a problem, of which 'body' or 'detail' is set.  'detail'
+ * is static, or the answer's caller keeps it until sq_admin_answer() returns. */
 struct sq_admin_answer {
 	unsigned status;
-	struct sq_buf body;     /* of a good one; taken over */
-	const char *type;       /* of the body, static; NULL: "application/json" */
-	const char *detail;     /* of a problem: what is wrong, for people */
+	struct sq_buf body; /* of a good one, or a problem that is written already; taken over */
+	const char *type;   /* of the body, static; NULL: "application/json" */
+	const char *detail; /* of a problem: what is wrong, for people */
 	unsigned retry_after_s; /* 0: no such header */
 	/* More headers, static, one without a name behind the last; NULL: none.  Without a
 	 * cache-control there is "no-store". */

@@ -83,7 +83,7 @@ ask_send(h2o_req_t *req, const struct sq_admin_answer *a)
 		sq_reply_header(req, H2O_TOKEN_WWW_AUTHENTICATE, "Bearer");
 	if (a->status == 204 || a->status == 304)
 		sq_reply_empty(req, a->status);
-	else if (a->status < 400)
+	else if (a->status < 400 || a->detail == NULL)
 		sq_reply_send(req, a->status, a->type != NULL ? a->type : "application/json",
 		    sq_buf_data(&a->body), sq_buf_len(&a->body));
 	else
@@ -163,7 +163,8 @@ sq_admin_answer(struct sq_admin_ask *ask, struct sq_admin_answer *answer)
 {
 	struct admin_asked *a = SQ_CONTAINER_OF(ask, struct admin_asked, ask);
 
-	assert(answer->status >= 200 && (answer->status < 400) == (answer->detail == NULL));
+	assert(answer->status >= 200 && (answer->status >= 400 || answer->detail == NULL));
+	assert(answer->status < 400 || answer->detail != NULL || answer->type != NULL);
 	a->answer = *answer;
 	a->answer.detail = answer->detail != NULL ? sq_xstrdup(answer->detail) : NULL;
 	a->run = NULL;
@@ -215,6 +216,8 @@ ask_new(struct sq_admin_asks *asks, h2o_req_t *req)
 	if (credential != NULL)
 		a->ask.token = ask_copy(credential);
 	a->ask.loopback = ask_is_loopback(req->conn);
+	a->ask.passed = h2o_find_header_by_str(
+			    &req->headers, SQ_ADMIN_PASSED, strlen(SQ_ADMIN_PASSED), -1) >= 0;
 	a->guard = h2o_mem_alloc_shared(&req->pool, sizeof *a->guard, guard_dispose);
 	*a->guard = (struct admin_guard){a, req};
 	sq_list_push_back(&asks->open, &a->node);

@@ -248,8 +248,8 @@ const struct sq_config_key sq_broker_config_keys[] = {
 	"Address of /livez, /readyz and /metrics, as 127.0.0.1:9090, localhost:9090, or *:9090 for "
 	"every address of IPv4 and IPv6; empty: none."},
     {"admin.advertise", SQ_CFG_STRING, AT(log.admin_advertise), NULL, 0, 0, NULL,
-	"Of several brokers: host:port of admin.listen that the others name; unset: as "
-	"listen.advertise."},
+	"Of several brokers: host:port of admin.listen, to which the others pass requests on; "
+	"unset: admin.listen, with the host of listen.advertise where that is a wildcard."},
     {"admin.console", SQ_CFG_BOOL, AT(console), "false", 0, 0, NULL,
 	"The console, a web page of the broker's view, at /console/ of admin.listen."},
     {"limits.max-packet", SQ_CFG_SIZE, AT(max_packet), "1088Ki", 1024, 16 * MIB, NULL,

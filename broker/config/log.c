@@ -2,6 +2,7 @@
 #include "broker/config/config.h"
 
 #include <ctype.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -125,6 +126,8 @@ log_self(struct sq_broker_config *c, struct sq_buf *err)
 		    "not host:port where others reach this broker");
 	if (!sq_config_is_set(c->admin_listen))
 		return SQ_OK;
+	(void)snprintf(host, sizeof host, "%.*s", (int)(strrchr(l->advertise, ':') - l->advertise),
+	    l->advertise);
 	log_fill(&l->admin_advertise, log_advertised(c->admin_listen, host));
 	if (!log_address_ok(l->admin_advertise))
 		return log_bad(err, "admin.advertise", l->admin_advertise,

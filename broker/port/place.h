@@ -13,6 +13,7 @@ struct sq_place {
 	uint64_t store, epoch;
 	/* HOST:PORT of the broker that owns, and of the one that would next; "": not known, or none. */
 	char owner[SQ_PLACE_ADDRESS], standby[SQ_PLACE_ADDRESS];
+	char owner_admin[SQ_PLACE_ADDRESS]; /* where the owner's admin endpoint is */
 };
 
 /* Given to each front at its open; NULL there: this broker is the only one. */

@@ -4,6 +4,7 @@
 #include "broker/auth/auth.h"
 #include "broker/broker.h"
 #include "broker/engine/engine.h"
+#include "broker/front/access/onward.h"
 #include "broker/front/access/pages.h"
 #include "broker/front/console/pages.h"
 #include "broker/front/deeds/pages.h"
@@ -47,6 +48,16 @@ main_serves(struct sq_main *p, struct sq_buf *why)
 	return healthy || (p->shared != NULL && p->engine->ops->stalled(p->engine));
 }
 
+/* One that owns the log, and does not serve what is in it yet. */
+static bool
+main_loads(const struct sq_main *p, struct sq_buf *why)
+{
+	if (!sq_main_shared_owns(p->shared))
+		return false;
+	sq_buf_printf(why, "its sessions are being loaded\n");
+	return true;
+}
+
 bool
 sq_main_ready(struct sq_main *p, struct sq_buf *why)
 {
@@ -66,7 +77,7 @@ sq_main_ready(struct sq_main *p, struct sq_buf *why)
 	if (p->listening)
 		ready = ready && main_serves(p, why);
 	else
-		ready &= p->shared != NULL;
+		ready &= p->shared != NULL && !main_loads(p, why);
 	return ready && !p->end;
 }
 
@@ -115,7 +126,9 @@ sq_main_start_admin(struct sq_main *p, struct sq_buf *err)
 
 	if (!sq_config_is_set(p->config->admin_listen))
 		return true;
-	p->admin.callers = sq_callers_new(p->auth, &sq_broker_metrics);
+	if (p->shared != NULL)
+		p->admin.onward = sq_onward_new(sq_main_shared_place(p->shared));
+	p->admin.callers = sq_callers_new(p->auth, p->admin.onward, &sq_broker_metrics);
 	p->admin.pages[0] = sq_view_pages_new(p->admin.callers);
 	p->admin.pages[1] = sq_tap_pages_new(p->admin.callers);
 	p->admin.pages[2] = sq_deed_pages_new(p->admin.callers, &p->redrives);
@@ -134,4 +147,5 @@ sq_main_stop_admin(struct sq_main *p)
 	for (unsigned i = 0; i < SQ_MAIN_PAGES; i++)
 		sq_pages_free(&p->admin.pages[i]);
 	sq_callers_free(&p->admin.callers);
+	sq_onward_free(&p->admin.onward);
 }

@@ -32,6 +32,7 @@ struct sq_main_admin {
 	struct sq_admin *server;
 	const struct sq_admin_pages
 	    *list[SQ_MAIN_PAGES + 2]; /* with the console's; NULL behind the last */
+	struct sq_onward *onward;     /* NULL: the log is local */
 	struct sq_callers *callers;
 	struct sq_pages *pages[SQ_MAIN_PAGES];
 };

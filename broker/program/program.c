@@ -25,6 +25,7 @@
 #include "broker/program/main_priv.h"
 #include "broker/program/shared.h"
 #include "core/clock.h"
+#include "core/fault.h"
 #include "core/log.h"
 #include "core/mem.h"
 #include "core/memory.h"
@@ -153,6 +154,7 @@ main_make_broker(struct sq_main *p, struct sq_buf *err)
 		p->engine->ops->start.own(p->engine);
 	}
 	sq_crew_hold(p->crew);
+	SQ_FAULT_IF(p->shared != NULL, "broker-owns");
 	p->broker = sq_broker_new(
 	    &cfg, p->engine, sq_crew_workers(p->crew), sq_crew_size(p->crew), &sq_broker_metrics);
 	rc = sq_broker_load(p->broker, &why);

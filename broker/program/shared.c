@@ -81,6 +81,7 @@ shared_place(const struct sq_place_source *source, struct sq_place *out)
 	_Static_assert(sizeof out->owner == sizeof look.owner_link, "addresses are as long");
 	memcpy(out->owner, look.owner_link, sizeof out->owner);
 	memcpy(out->standby, look.standby_link, sizeof out->standby);
+	memcpy(out->owner_admin, look.owner_admin, sizeof out->owner_admin);
 }
 
 static void

@@ -100,12 +100,25 @@ place_name(const json_t *pod)
 	return name != NULL && place_is_name(name, strlen(name)) ? name : NULL;
 }
 
-/* Takes the only one that is ready out of the list. */
+/* Whether two pods are brokers of one release, any of which answers for all. */
+static bool
+place_same(const json_t *a, const json_t *b)
+{
+	static const char label[] = "app.kubernetes.io/instance";
+	const json_t *one = json_object_get(
+	    json_object_get(json_object_get(a, "metadata"), "labels"), label);
+	const json_t *other = json_object_get(
+	    json_object_get(json_object_get(b, "metadata"), "labels"), label);
+
+	return one != NULL && json_equal(one, other);
+}
+
+/* Takes the only one that is ready out of the list, or the first of those of one release. */
 static int
 place_choose(const json_t *list, const char *space, struct place_pod *out, struct sq_buf *err)
 {
 	struct sq_buf names = {0};
-	const json_t *pod;
+	const json_t *pod, *first = NULL;
 	size_t i, n = 0;
 	int rc = 0;
 
@@ -113,8 +126,10 @@ place_choose(const json_t *list, const char *space, struct place_pod *out, struc
 	{
 		const char *name = place_name(pod);
 
-		if (name == NULL || !place_is_ready(pod))
+		if (name == NULL || !place_is_ready(pod) ||
+		    (first != NULL && place_same(first, pod)))
 			continue;
+		first = first != NULL ? first : pod;
 		sq_buf_printf(&names, "%s%s", n++ > 0 ? ", " : "", name);
 		snprintf(out->name, sizeof out->name, "%s", name);
 		out->port = place_port(pod);

@@ -7,6 +7,7 @@ import signal
 
 import brokers
 import stack as parts
+import view
 from annotations import AnnotationsFile
 from api import VERSIONS, Api
 from cluster import eventually, metric
@@ -230,6 +231,64 @@ async def test_the_api_at_a_broker_that_follows_is_the_owners(env):
 
 async def metric_is(program, name, value):
     return await metric(program, name) == value
+
+
+@scenario(timeout_s=90)
+async def test_the_view_at_a_broker_that_follows_is_the_owners(env):
+    stack = await brokers.on_postgres(env, brokers=2, sidecars=1, broker={
+        "acl": [{"allow": ["operate", "manage"]}]}, **RUNS)
+    for name in ("seen", "gone"):
+        await env.connect(stack.ports[0], name, props=DURABLE)
+    was, (follower,) = await stack.owner(), await stack.followers()
+    token = {"authorization": f"bearer {(stack.folder / 'token').read_text().strip()}"}
+
+    def asks(headers=None, **how):
+        return view.ask(follower, headers=headers, **how)
+    answer = await asyncio.to_thread(asks, token, path="/sessions", name="default~demo~seen")
+    assert answer.status == 200, answer.text
+    assert [row["client"] for row in answer.body["rows"]] == ["seen"], answer.text
+    answer = await asyncio.to_thread(asks, token, path="/backlog", space="default", name="a/b c")
+    assert answer.status == 404, answer.text  # the owner's word
+    for session, status in (("default~demo~nobody", 404), ("default~demo~gone", 200)):
+        answer = await asyncio.to_thread(view.do, follower, "sessions/remove", {"session": session}, headers=token)
+        assert answer.status == status, answer.text
+    # What has no credential is not passed on: the owner would take it for this broker's.
+    answer = await asyncio.to_thread(asks, path="/sessions")
+    assert answer.status == 503 and f"127.0.0.1:{was.admin_port}" in answer.detail, answer.text
+    answer = await asyncio.to_thread(asks, {"authorization": "bearer none"}, path="/sessions")
+    assert answer.status == 401, answer.text
+    answer = await asyncio.to_thread(asks, token | {"sqmqos-hop": "1"}, path="/sessions")
+    assert answer.status == 503 and answer.headers["retry-after"] == "1", answer.text
+    await stack.kill(was)
+    await stack.owner(was)
+
+    async def itself():
+        answer = await asyncio.to_thread(asks, path="/sessions", name="default~demo~seen")
+        return answer.status == 200 and answer.body["rows"]
+    await eventually(itself, "the next owner answers")
+    was.start()
+    await stack.ready()
+
+
+@scenario(timeout_s=90)
+async def test_an_owner_is_ready_once_it_serves(env):
+    stack, traffic = await with_traffic(env, brokers=2)
+    (slow,) = await stack.followers()
+    await stack.end(slow)
+    slow.environment["SQMQOS_FAULT"] = "broker-owns:1:hang"
+    slow.start()
+    await stack.ready()
+    was = await stack.kill_owner()
+    await stack.role(slow, brokers.OWNER)
+    ready, why = await asyncio.to_thread(slow.ready)
+    assert not ready and "its sessions are being loaded" in why, why
+    await stack.kill(slow)
+    was.start()
+    assert await stack.owner() is was
+    del slow.environment["SQMQOS_FAULT"]
+    slow.start()
+    await stack.ready()
+    await finish(traffic)
 
 
 @scenario(timeout_s=90)

@@ -803,13 +803,14 @@ async def test_several_brokers_share_a_log(_env):
     assert chart.only(objects, "PodDisruptionBudget", "sqmqos-broker")["spec"]["maxUnavailable"] == 1
     egress = chart.only(objects, "NetworkPolicy", "sqmqos-broker")["spec"]["egress"]
     assert {"ports": [{"port": 5432, "protocol": "TCP"}]} in egress
-    # those that follow pass the API's connections on to the one that owns
+    # those that follow pass the API's connections, and the admin endpoint's requests, on to the one that owns
     from_apps = [{"namespaceSelector": {"matchLabels": {"team": "a"}}}]
-    objects = await chart.render(merged(given, {"httpApi": {"enabled": True}, "networkPolicy": {"httpApiFrom": from_apps}}))
+    objects = await chart.render(merged(given, {"httpApi": {"enabled": True}, "networkPolicy": {
+        "httpApiFrom": from_apps, "adminFrom": from_apps}}))
     policy = chart.only(objects, "NetworkPolicy", "sqmqos-broker")
     them = [{"podSelector": {"matchLabels": policy["spec"]["podSelector"]["matchLabels"]}}]
-    assert rules(policy, "api") == [from_apps, them]
-    assert {"ports": [{"port": 8443, "protocol": "TCP"}], "to": them} in policy["spec"]["egress"]
+    assert rules(policy, "api") == rules(policy, "admin") == [from_apps, them]
+    assert {"ports": [{"port": port, "protocol": "TCP"} for port in (9090, 8443)], "to": them} in policy["spec"]["egress"]
     one = await chart.render(merged(SHARED, {"broker": {"store": {"persistent": False}}}))
     stateful = chart.only(one, "StatefulSet", "sqmqos-broker")["spec"]
     assert "volumeClaimTemplates" not in stateful and stateful["replicas"] == 1

@@ -225,6 +225,11 @@ async def test_the_pod_is_found(env):
         await says(f"{PODS}/new:9999/proxy/v1/view", "status 404")
         api.pods = [pod("a"), pod("b")]
         await says("namespace sqmqos-system has several brokers: a, b; --pod names one")
+        of = {name: {"labels": {"app.kubernetes.io/instance": name}} for name in ("one", "two")}
+        api.pods = [pod("a", **of["one"]), pod("b", **of["one"])]  # any of them answers
+        await says(f"{PODS}/a:9090/proxy/v1/view", "status 404")
+        api.pods = [pod("a", **of["one"]), pod("b", **of["one"]), pod("c", **of["two"])]
+        await says("has several brokers: a, c; --pod")
         await says(f"{PODS}/b:9090/proxy/v1/view", argv=("--pod", "b"))
         api.asked.clear()
         await says(f"{PODS}/c:1234/proxy/v1/view", argv=("--pod", "c:1234"))

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "broker/broker.h"
+#include "broker/front/access/onward.h"
 #include "broker/metrics/metrics.h"
 #include "core/clock.h"
 #include "core/log.h"
@@ -17,6 +18,7 @@ enum {
 
 struct sq_callers {
 	struct sq_auth *auth;
+	struct sq_onward *onward;
 	const struct sq_metrics *metrics;
 	_Atomic(struct sq_broker *) broker; /* NULL: not there yet */
 	atomic_uint judged;                 /* credentials */
@@ -84,6 +86,15 @@ callers_take(struct sq_callers *p)
 	return false;
 }
 
+bool
+sq_callers_pass_on(struct sq_callers *p, struct sq_admin_ask *ask)
+{
+	if (p->onward == NULL || atomic_load(&p->broker) != NULL)
+		return false;
+	sq_onward_take(p->onward, ask);
+	return true;
+}
+
 void
 sq_caller_judge(struct sq_callers *p, struct sq_caller *c)
 {
@@ -117,11 +128,12 @@ sq_caller_fini(struct sq_caller *c)
 }
 
 struct sq_callers *
-sq_callers_new(struct sq_auth *auth, const struct sq_metrics *metrics)
+sq_callers_new(struct sq_auth *auth, struct sq_onward *onward, const struct sq_metrics *metrics)
 {
 	struct sq_callers *p = sq_xcalloc(1, sizeof *p);
 
 	p->auth = auth;
+	p->onward = onward;
 	p->metrics = metrics;
 	return p;
 }

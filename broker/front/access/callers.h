@@ -12,6 +12,7 @@
 
 struct sq_broker;
 struct sq_callers;
+struct sq_onward;
 
 /* The sender of a request, a part of what the folder keeps of it; zeroed but for these two. */
 struct sq_caller {
@@ -30,14 +31,18 @@ struct sq_caller {
 	struct sq_auth_request auth;
 };
 
-/* 'auth' outlives the object; NULL: there are no credentials. */
-struct sq_callers *sq_callers_new(struct sq_auth *auth, const struct sq_metrics *);
-/* Has the requests be of this broker from now on; until then they are refused with 503.  The broker
- * lives until the endpoint has stopped.  Thread: any. */
+/* 'auth' outlives the object; NULL: there are no credentials.  'onward', which outlives it too, has requests
+ * answered until there is a broker; NULL: they are refused with 503. */
+struct sq_callers *
+sq_callers_new(struct sq_auth *auth, struct sq_onward *onward, const struct sq_metrics *);
+/* Has the requests be of this broker from now on.  The broker lives until the endpoint has stopped.
+ * Thread: any. */
 void sq_callers_serve(struct sq_callers *, struct sq_broker *);
 /* Frees the object, after the endpoint has stopped; nulls the pointer, which may be NULL. */
 void sq_callers_free(struct sq_callers **);
 
+/* Whether another broker is to answer the ask, and has got it.  Thread: admin. */
+bool sq_callers_pass_on(struct sq_callers *, struct sq_admin_ask *);
 /* Finds out who the caller is; 'judged' is called once.  Thread: admin. */
 void sq_caller_judge(struct sq_callers *, struct sq_caller *);
 void sq_caller_fini(struct sq_caller *);

@@ -50,8 +50,11 @@ static void
 pages_asked(void *owner, struct sq_admin_ask *ask)
 {
 	struct sq_pages *pages = owner;
-	struct sq_page *p = sq_xcalloc(1, pages->page_size);
+	struct sq_page *p;
 
+	if (sq_callers_pass_on(pages->callers, ask))
+		return;
+	p = sq_xcalloc(1, pages->page_size);
 	p->pages = pages;
 	p->caller.ask = ask;
 	p->caller.judged = page_judged;
