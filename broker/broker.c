@@ -192,7 +192,7 @@ broker_push(struct sq_broker *b)
 	if (b->cfg.push == NULL)
 		return;
 	b->pushes = sq_pushes_new(b, b->cfg.push);
-	sq_subscribers_set_user(b->subscribers, sq_pushes_user(b->pushes));
+	sq_subscribers_add_user(b->subscribers, sq_pushes_user(b->pushes));
 	sq_pushes_loaded(b->pushes);
 }
 

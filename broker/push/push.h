@@ -35,7 +35,7 @@ struct sq_push_cfg {
 struct sq_pushes *sq_pushes_new(struct sq_broker *b, const struct sq_push_cfg *cfg);
 /* After the workers have ended. */
 void sq_pushes_free(struct sq_pushes **);
-/* What named queues call; of sq_subscribers_set_user(). */
+/* What named queues call; of sq_subscribers_add_user(). */
 const struct sq_subscribers_user *sq_pushes_user(struct sq_pushes *);
 /* The queues of the start have been declared; before workers turn. */
 void sq_pushes_loaded(struct sq_pushes *);

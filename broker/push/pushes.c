@@ -16,44 +16,47 @@ pushes_judge(void *arg, const char *space, const struct sq_declaration *d, struc
 }
 
 static void
-pushes_declared(void *arg, struct sq_subscriber *s)
+pushes_declared(void *arg, struct sq_subscriber *s, void **own)
 {
 	struct sq_pushes *all = arg;
 
-	if (s->user == NULL && s->decl->push.url == NULL)
+	if (*own == NULL && s->decl->push.url == NULL)
 		return;
-	if (s->user == NULL)
-		s->user = sq_push_new(all, s);
-	sq_push_declared(s->user);
+	if (*own == NULL)
+		*own = sq_push_new(all, s);
+	sq_push_declared(*own);
 }
 
 static void
-pushes_ended(void *arg, struct sq_subscriber *s)
+pushes_ended(void *arg, struct sq_subscriber *s, void **own)
 {
-	struct sq_push *p = s->user;
+	struct sq_push *p = *own;
 
 	(void)arg;
-	s->user = NULL;
+	(void)s;
+	*own = NULL;
 	if (p != NULL)
 		sq_push_ended(p);
 }
 
 static void
-pushes_test(void *arg, struct sq_subscriber *s, struct sq_call *c)
+pushes_test(void *arg, struct sq_subscriber *s, void **own, struct sq_call *c)
 {
-	struct sq_push *p = s->user;
+	struct sq_push *p = *own;
 
 	(void)arg;
+	(void)s;
 	assert(p != NULL && p->conf != NULL); /* a queue with a push */
 	sq_push_test(p, c);
 }
 
 static void
-pushes_describe(void *arg, const struct sq_subscriber *s, struct sq_buf *out)
+pushes_describe(void *arg, const struct sq_subscriber *s, void *const *own, struct sq_buf *out)
 {
 	(void)arg;
-	if (s->user != NULL)
-		sq_push_describe(s->user, out);
+	(void)s;
+	if (*own != NULL)
+		sq_push_describe(*own, out);
 }
 
 struct sq_pushes *

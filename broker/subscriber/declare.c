@@ -96,11 +96,10 @@ declare_pushes(const struct sq_subscriber *s, const struct sq_declaration *now)
 	return now->push.url != NULL && (s == NULL || !sq_declaration_push_equal(s->decl, now));
 }
 
-/* What the user of the queues says of a push that is declared. */
+/* What users of the queues say of a push that is declared. */
 static enum sq_queue_how
 declare_judge(const struct sq_subscribers *all, const struct sq_declare *in, struct sq_buf *why)
 {
-	const struct sq_subscribers_user *user = all->user;
 	int err = SQ_OK;
 
 	if (!in->in_file && sq_declaration_push_has_files(in->decl)) {
@@ -108,8 +107,12 @@ declare_judge(const struct sq_subscribers *all, const struct sq_declare *in, str
 		    why, "push: it names a file, which files of subscribers.dir alone may");
 		return SQ_QUEUE_INVALID;
 	}
-	if (user != NULL)
-		err = user->judge(user->arg, sq_tenant_name(in->tenant), in->decl, why);
+	for (unsigned i = 0; i < SQ_SUBSCRIBERS_USERS && err == SQ_OK; i++) {
+		const struct sq_subscribers_user *user = all->users[i];
+
+		if (user != NULL && user->judge != NULL)
+			err = user->judge(user->arg, sq_tenant_name(in->tenant), in->decl, why);
+	}
 	if (err == SQ_OK)
 		return SQ_QUEUE_DONE;
 	return err == SQ_EDENIED ? SQ_QUEUE_DENIED : SQ_QUEUE_INVALID;

@@ -32,13 +32,16 @@ look_sum(uint64_t n, int64_t more)
 static void
 look_push(const struct sq_subscriber *s, bool push, struct sq_queue_info *info)
 {
-	const struct sq_subscribers_user *user = s->all->user;
+	const struct sq_subscribers_user *const *users = s->all->users;
 
 	if (!push) { /* of a push without a URL nothing is said */
 		free(info->decl.push.url);
 		info->decl.push.url = NULL;
-	} else if (s->decl->push.url != NULL && user != NULL) {
-		user->describe(user->arg, s, &info->user);
+		return;
+	}
+	for (unsigned i = 0; s->decl->push.url != NULL && i < SQ_SUBSCRIBERS_USERS; i++) {
+		if (users[i] != NULL && users[i]->describe != NULL)
+			users[i]->describe(users[i]->arg, s, &s->own[i], &info->user);
 	}
 }
 

@@ -29,10 +29,10 @@ serve_set(struct sq_subscriber *s, struct sq_pull *pull)
 static void
 serve_tell(struct sq_subscriber *s)
 {
-	const struct sq_subscribers_user *user = s->all->user;
+	const struct sq_subscribers_user *const *users = s->all->users;
 
-	if (user != NULL)
-		user->declared(user->arg, s);
+	for (unsigned i = 0; i < SQ_SUBSCRIBERS_USERS && users[i] != NULL; i++)
+		users[i]->declared(users[i]->arg, s, &s->own[i]);
 }
 
 void
@@ -66,15 +66,16 @@ sq_subscriber_serve_so(struct sq_subscriber *s)
 void
 sq_subscriber_dismiss(struct sq_subscriber *s)
 {
-	const struct sq_subscribers_user *user = s->all->user;
+	const struct sq_subscribers_user *const *users = s->all->users;
 	struct sq_pull *pull = s->pull;
 
 	assert(pull != NULL);
 	serve_set(s, NULL);
 	sq_pull_end(pull);
-	if (user != NULL)
-		user->ended(user->arg, s);
-	assert(s->user == NULL);
+	for (unsigned i = 0; i < SQ_SUBSCRIBERS_USERS && users[i] != NULL; i++) {
+		users[i]->ended(users[i]->arg, s, &s->own[i]);
+		assert(s->own[i] == NULL);
+	}
 }
 
 void

@@ -103,12 +103,26 @@ sq_subscribers_load(struct sq_subscribers *all, uint64_t now_ms)
 }
 
 void
-sq_subscribers_set_user(struct sq_subscribers *all, const struct sq_subscribers_user *user)
+sq_subscribers_add_user(struct sq_subscribers *all, const struct sq_subscribers_user *user)
 {
-	assert(all->user == NULL);
-	all->user = user;
+	unsigned at = 0;
+
+	while (all->users[at] != NULL)
+		at++;
+	assert(at < SQ_SUBSCRIBERS_USERS);
+	all->users[at] = user;
 	for (size_t i = 0; i < all->n; i++)
-		user->declared(user->arg, all->sorted[i]);
+		user->declared(user->arg, all->sorted[i], &all->sorted[i]->own[at]);
+}
+
+void **
+sq_subscriber_own(struct sq_subscriber *s, const struct sq_subscribers_user *user)
+{
+	unsigned at = 0;
+
+	while (s->all->users[at] != user)
+		at++;
+	return &s->own[at];
 }
 
 struct sq_shard *
@@ -128,15 +142,18 @@ sq_subscribers_shard(struct sq_subscribers *all, const struct sq_call *c)
 static void
 subscriber_test(struct sq_shard *sh, struct sq_call *c)
 {
-	const struct sq_subscribers_user *user = sh->broker->subscribers->user;
+	const struct sq_subscribers_user *const *users = sh->broker->subscribers->users;
 	struct sq_subscriber *s = sq_subscriber_find(sh, sq_ask_space(c), c->in.queue.name);
+	unsigned at = 0; /* who tests */
 
+	while (at < SQ_SUBSCRIBERS_USERS && (users[at] == NULL || users[at]->test == NULL))
+		at++;
 	if (s == NULL || s->pull == NULL)
 		sq_ask_answer(c, SQ_QUEUE_MISSING, "there is no queue of that name");
-	else if (user == NULL || s->decl->push.url == NULL)
+	else if (at == SQ_SUBSCRIBERS_USERS || s->decl->push.url == NULL)
 		sq_ask_answer(c, SQ_QUEUE_CONFLICT, "the queue has no push");
 	else
-		user->test(user->arg, s, c);
+		users[at]->test(users[at]->arg, s, &s->own[at], c);
 }
 
 /* Carries out what is allowed. */

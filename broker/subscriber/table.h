@@ -25,6 +25,8 @@ struct sq_shard;
 struct sq_subscribers;
 struct sq_subscribers_user;
 
+enum { SQ_SUBSCRIBERS_USERS = 2 };
+
 /* A named queue. */
 struct sq_subscriber {
 	struct sq_hnode by_id; /* of its group */
@@ -45,11 +47,11 @@ struct sq_subscriber {
 	struct sq_pull *pull; /* NULL: it is ending */
 
 	/* The owner's alone. */
-	void *user;                  /* of the user: user.h */
-	uint64_t used_ms;            /* when somebody was last seen to use it */
-	struct sq_removal *removing; /* NULL: it stays */
-	struct sq_list settles;      /* struct sq_call: they wait until that is certain */
-	struct sq_pull_past *past;   /* of a pull that has ended; NULL: there is none */
+	void *own[SQ_SUBSCRIBERS_USERS]; /* of each user: user.h */
+	uint64_t used_ms;                /* when somebody was last seen to use it */
+	struct sq_removal *removing;     /* NULL: it stays */
+	struct sq_list settles;          /* struct sq_call: they wait until that is certain */
+	struct sq_pull_past *past;       /* of a pull that has ended; NULL: there is none */
 };
 
 /* Those of one worker. */
@@ -62,7 +64,7 @@ struct sq_subscribers_part {
 
 struct sq_subscribers {
 	struct sq_broker *broker;
-	const struct sq_subscribers_user *user; /* NULL: there is none */
+	const struct sq_subscribers_user *users[SQ_SUBSCRIBERS_USERS]; /* NULL behind the last */
 	struct sq_pulls *pulls;
 	pthread_mutex_t lock;
 	struct sq_htab by_id;

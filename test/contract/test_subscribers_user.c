@@ -1,4 +1,4 @@
-/* Who serves named queues beside those who pull, as broker/push: what it is asked, and told. */
+/* Who serves named queues beside those who pull, as broker/push: what they are asked, and told. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,6 +31,8 @@ static struct {
 	struct sq_subscriber *last;
 } user;
 
+static const struct sq_subscribers_user ops;
+
 static int
 user_judge(void *arg, const char *space, const struct sq_declaration *d, struct sq_buf *err)
 {
@@ -44,11 +46,11 @@ user_judge(void *arg, const char *space, const struct sq_declaration *d, struct 
 }
 
 static void
-user_declared(void *arg, struct sq_subscriber *s)
+user_declared(void *arg, struct sq_subscriber *s, void **own)
 {
 	cr_expect_eq(arg, &user);
 	cr_expect_not_null(s->pull);
-	s->user = &user;
+	*own = &user;
 	user.last = s;
 	user.declared++;
 	user.paused = s->paused;
@@ -56,18 +58,20 @@ user_declared(void *arg, struct sq_subscriber *s)
 }
 
 static void
-user_ended(void *arg, struct sq_subscriber *s)
+user_ended(void *arg, struct sq_subscriber *s, void **own)
 {
 	cr_expect_eq(arg, &user);
-	cr_expect_eq(s->user, (void *)&user);
-	s->user = NULL;
+	cr_expect_eq(*own, (void *)&user);
+	cr_expect_eq(sq_subscriber_own(s, &ops), own);
+	*own = NULL;
 	user.ended++;
 }
 
 static void
-user_test(void *arg, struct sq_subscriber *s, struct sq_call *c)
+user_test(void *arg, struct sq_subscriber *s, void **own, struct sq_call *c)
 {
 	cr_expect_eq(arg, &user);
+	cr_expect_eq(*own, (void *)&user);
 	cr_expect_not_null(s->decl->push.url);
 	user.tested++;
 	c->out.queue.tested = (struct sq_queue_tested){.taken = true, .status = 204, .took_us = 17};
@@ -76,14 +80,42 @@ user_test(void *arg, struct sq_subscriber *s, struct sq_call *c)
 }
 
 static void
-user_describe(void *arg, const struct sq_subscriber *s, struct sq_buf *out)
+user_describe(void *arg, const struct sq_subscriber *s, void *const *own, struct sq_buf *out)
 {
 	cr_expect_eq(arg, &user);
+	cr_expect_eq(*own, (void *)&user);
 	sq_buf_printf(out, "\"url\":\"%s\"", s->decl->push.url);
 }
 
 static const struct sq_subscribers_user ops = {
     user_judge, user_declared, user_ended, user_test, user_describe, &user};
+
+/* Another user, which is asked nothing about pushes. */
+static struct {
+	unsigned declared, ended;
+} other;
+
+static void
+other_declared(void *arg, struct sq_subscriber *s, void **own)
+{
+	cr_expect_eq(arg, &other);
+	cr_expect_neq(own, sq_subscriber_own(s, &ops), "each has a place of its own");
+	*own = &other;
+	other.declared++;
+}
+
+static void
+other_ended(void *arg, struct sq_subscriber *s, void **own)
+{
+	cr_expect_eq(arg, &other);
+	(void)s;
+	cr_expect_eq(*own, (void *)&other);
+	*own = NULL;
+	other.ended++;
+}
+
+static const struct sq_subscribers_user other_ops = {
+    .declared = other_declared, .ended = other_ended, .arg = &other};
 
 /* Everybody manages and consumes; "weak" does not push. */
 static void
@@ -115,7 +147,9 @@ begin(void)
 	api = (struct asker){&w, somebody("token:strong"), "s"};
 	weak = (struct asker){&w, somebody("token:weak"), "s"};
 	reader = (struct asker){&w, somebody("token:reader"), "s"};
-	sq_subscribers_set_user(sq_broker_subscribers(w.broker), &ops);
+	memset(&other, 0, sizeof other);
+	sq_subscribers_add_user(sq_broker_subscribers(w.broker), &other_ops);
+	sq_subscribers_add_user(sq_broker_subscribers(w.broker), &ops);
 }
 
 static void
@@ -177,6 +211,7 @@ Test(subscribers_user, it_is_told_of_each_change_and_of_the_end)
 	queue_ask(&api, SQ_QUEUE_DELETE, "jobs", SQ_QUEUE_DONE);
 	cr_expect(user.declared == 4 && user.ended == 1);
 	cr_expect_eq(user.judged, 0);
+	cr_expect(other.declared == 4 && other.ended == 1);
 }
 
 Test(subscribers_user, it_is_told_of_those_that_the_store_has)
