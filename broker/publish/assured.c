@@ -1,18 +1,39 @@
 #include "broker/publish/assured.h"
 
+#include <string.h>
+
 #include "broker/publish/dead_letters.h"
 #include "broker/publish/letter.h"
 #include "broker/shard/source.h"
 
+/* The target of a queue's: of a bridge's, "queue~SPACE~bridge.NAME", it is "bridge~SPACE~NAME". */
+static void
+assured_target(const char *queue, struct sq_buf *out)
+{
+	const char *space = strncmp(queue, "queue~", 6) == 0 ? queue + 6 : NULL;
+	const char *name = space != NULL ? strchr(space, '~') : NULL;
+
+	if (name != NULL && strncmp(name, "~bridge.", 8) == 0)
+		sq_buf_printf(out, "bridge~%.*s~%s", (int)(name - space), space, name + 8);
+	else
+		sq_buf_printf(out, "%s", queue);
+	sq_buf_u8(out, '\0');
+}
+
 /* The receipt that a QoS 3 message asks for, if it does. */
 static struct sq_msg
-assured_receipt(const struct sq_msg *m, const char *target, const char *outcome)
+assured_receipt(const struct sq_msg *m, const char *queue, const char *outcome)
 {
 	struct sq_publish_options asked;
+	struct sq_msg receipt = {0};
+	struct sq_buf target = {0};
 
-	if (sq_publish_options_parse(m->image, &asked) && asked.receipt.len > 0)
-		return sq_letter_receipt(m, &asked, target, outcome);
-	return (struct sq_msg){0};
+	if (!sq_publish_options_parse(m->image, &asked) || asked.receipt.len == 0)
+		return receipt;
+	assured_target(queue, &target);
+	receipt = sq_letter_receipt(m, &asked, (const char *)sq_buf_data(&target), outcome);
+	sq_buf_fini(&target);
+	return receipt;
 }
 
 struct sq_msg

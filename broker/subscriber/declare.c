@@ -8,6 +8,7 @@
 #include "broker/subscriber/ask.h"
 #include "broker/subscriber/file_set.h"
 #include "broker/subscriber/look.h"
+#include "broker/subscriber/owned.h"
 #include "broker/subscriber/record.h"
 #include "broker/subscriber/serve.h"
 #include "broker/subscriber/user.h"
@@ -217,6 +218,7 @@ declare_make(struct sq_shard *sh, const struct sq_declare *in, struct sq_subscri
 	sq_declaration_copy(&copy, in->decl);
 	*out = sq_subscriber_new(b->subscribers, g, &copy, sq_broker_id(b));
 	(*out)->in_file = in->in_file;
+	(*out)->owned = in->owned;
 	(*out)->declarer = declare_who(in);
 	(*out)->used_ms = sq_worker_now_ms(sh->worker);
 	sq_declared_store(*out, in->txn);
@@ -293,6 +295,7 @@ declare_swap(struct sq_subscriber *s, const struct sq_declare *in)
 	old = s->decl;
 	s->decl = now;
 	s->in_file = in->in_file;
+	s->owned = in->owned;
 	if (who != NULL) {
 		free(s->declarer);
 		s->declarer = who;
@@ -324,6 +327,24 @@ declare_change(struct sq_subscriber *s, const struct sq_declare *in, struct sq_b
 	return SQ_QUEUE_DONE;
 }
 
+/* Whether who declares it may, beside a file or an owner. */
+static bool
+declare_may(const struct sq_subscriber *s, const struct sq_declare *in, struct sq_buf *why)
+{
+	if (in->owned || in->releases)
+		return true;
+	if (s == NULL && strncmp(in->name, SQ_OWNED_PREFIX, strlen(SQ_OWNED_PREFIX)) == 0) {
+		sq_buf_printf(why, "names that begin with " SQ_OWNED_PREFIX
+				   " are those of the queues of bridges");
+		return false;
+	}
+	if (s == NULL || !s->in_file || (in->in_file && !s->owned))
+		return true;
+	sq_buf_printf(why, "it is declared at ");
+	sq_declared_where(s, why);
+	return false;
+}
+
 enum sq_queue_how
 sq_declare(struct sq_shard *sh, const struct sq_declare *in, struct sq_subscriber **out,
     struct sq_buf *why)
@@ -338,13 +359,11 @@ sq_declare(struct sq_shard *sh, const struct sq_declare *in, struct sq_subscribe
 		sq_buf_printf(why, "the queue is about to end");
 		return SQ_QUEUE_CONFLICT;
 	}
-	if (s != NULL && s->in_file == in->in_file && sq_declaration_equal(s->decl, in->decl))
+	if (s != NULL && s->in_file == in->in_file && s->owned == in->owned &&
+	    sq_declaration_equal(s->decl, in->decl))
 		return SQ_QUEUE_DONE;
-	if (s != NULL && s->in_file && !in->in_file) {
-		sq_buf_printf(why, "it is declared at ");
-		sq_declared_files_where(s->all, s->space, s->name, why);
+	if (!declare_may(s, in, why))
 		return SQ_QUEUE_IN_FILE;
-	}
 	if (!declare_fits(in->txn, s != NULL ? s->decl : NULL, in->decl)) {
 		sq_buf_printf(why, "bindings: more than a transaction of the store holds");
 		return SQ_QUEUE_INVALID;
@@ -364,6 +383,15 @@ sq_declare_release(struct sq_subscriber *s, struct sq_txn *txn)
 	s->revision = sq_broker_id(s->all->broker);
 	pthread_mutex_unlock(&s->all->lock);
 	sq_declared_store(s, txn);
+}
+
+void
+sq_declared_where(const struct sq_subscriber *s, struct sq_buf *out)
+{
+	if (s->owned)
+		sq_buf_printf(out, "a file of bridges.dir, by its bridge");
+	else
+		sq_declared_files_where(s->all, s->space, s->name, out);
 }
 
 /* Calls. */

@@ -16,6 +16,8 @@ struct sq_declare {
 	const char *name;
 	const struct sq_declaration *decl;
 	bool in_file;
+	bool owned;    /* by the queue's owner: owned.h */
+	bool releases; /* the same, who is about to be gone */
 	const char *who;    /* with whose rights its push replies; NULL: "subscriber:SPACE/NAME" */
 	struct sq_txn *txn; /* empty: gets the records */
 };
@@ -25,6 +27,9 @@ struct sq_declare {
  * space is held, until the commit. */
 enum sq_queue_how sq_declare(
     struct sq_shard *, const struct sq_declare *, struct sq_subscriber **, struct sq_buf *why);
+
+/* Appends where a queue of a file is declared, for people. */
+void sq_declared_where(const struct sq_subscriber *, struct sq_buf *out);
 
 /* No file declares the queue any more: it is the API's.  Locks: as above. */
 void sq_declare_release(struct sq_subscriber *, struct sq_txn *txn);

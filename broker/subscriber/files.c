@@ -86,7 +86,7 @@ run_releases(struct files_run *r)
 	if (!r->files->whole)
 		return true;
 	SQ_LIST_FOR_EACH(s, &sq_subscribers_part(r->shard)->list, struct sq_subscriber, of_shard) {
-		if (!s->in_file || s->removing != NULL ||
+		if (!s->in_file || s->owned || s->removing != NULL ||
 		    sq_declared_files_find(r->files, s->space, s->name) != NULL)
 			continue;
 		if (n++ == SLICE)

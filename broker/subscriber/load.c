@@ -102,6 +102,7 @@ load_declared(void *arg, const struct sq_record_key *key, struct sq_bytes value)
 	sq_space_unlock(sq_tenant_space(g->tenant));
 	s = sq_subscriber_new(l->all, joined, &r.decl, r.revision);
 	s->in_file = r.in_file;
+	s->owned = r.owned;
 	s->paused = r.paused;
 	s->declarer = r.declarer;
 	s->pause_why = r.pause_why;

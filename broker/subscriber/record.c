@@ -12,6 +12,7 @@ enum {
 	VERSION_PUSH = 2,
 	FLAG_FILE = 1,
 	FLAG_PAUSED = 2,
+	FLAG_OWNED = 4,
 	SET_ONCE = 1,
 	SET_JITTER = 2,
 	SET_BLOCKS = 4,
@@ -37,7 +38,8 @@ put_push(const struct sq_subscriber *s, struct sq_buf *v)
 	sq_buf_fini(&push);
 }
 
-/* A declaration: u8 version, u8 flags (1 a file's, 2 paused), u8 order, u8 overflow, u8 settings (1 exactly
+/* A declaration: u8 version, u8 flags (1 a file's, 2 paused, 4 a
+ * bridge's), u8 order, u8 overflow, u8 settings (1 exactly
  * once, 2 jitter, 4 blocks), u8 0, u16 factor, u64 revision, u64 lease, u64 first and u64 longest wait
  * in ms, u64 bytes, u32 messages, u32 attempts, u32 time to live and u32 expiry in s.  Version 2, where
  * there is a push or the reason of a pause, goes on: bytes16 the push as JSON or nothing, bytes16 who
@@ -49,7 +51,9 @@ sq_declared_put(const struct sq_subscriber *s, struct sq_buf *v)
 	bool push = d->push.url != NULL || s->pause_why != NULL;
 
 	sq_buf_u8(v, push ? VERSION_PUSH : VERSION);
-	sq_buf_u8(v, (uint8_t)((s->in_file ? FLAG_FILE : 0) | (s->paused ? FLAG_PAUSED : 0)));
+	sq_buf_u8(v,
+	    (uint8_t)((s->in_file ? FLAG_FILE : 0) | (s->paused ? FLAG_PAUSED : 0) |
+		(s->owned ? FLAG_OWNED : 0)));
 	sq_buf_u8(v, (uint8_t)d->order);
 	sq_buf_u8(v, (uint8_t)d->overflow);
 	sq_buf_u8(v,
@@ -139,6 +143,7 @@ read_all(struct sq_reader *r, struct sq_declared_record *out)
 	(void)sq_read8(r);
 	out->in_file = (flags & FLAG_FILE) != 0;
 	out->paused = (flags & FLAG_PAUSED) != 0;
+	out->owned = (flags & FLAG_OWNED) != 0;
 	d->exactly_once = (settings & SET_ONCE) != 0;
 	d->retry.jitter = (settings & SET_JITTER) != 0;
 	d->blocks = (settings & SET_BLOCKS) != 0;

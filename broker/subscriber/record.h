@@ -20,7 +20,7 @@ size_t sq_declared_bytes(const struct sq_declaration *);
 struct sq_declared_record {
 	struct sq_declaration decl; /* without bindings */
 	uint64_t revision;
-	bool in_file, paused;
+	bool in_file, paused, owned;
 	char *declarer, *pause_why; /* as in struct sq_subscriber */
 };
 

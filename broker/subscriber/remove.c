@@ -5,7 +5,7 @@
 
 #include "broker/engine/record.h"
 #include "broker/subscriber/ask.h"
-#include "broker/subscriber/file_set.h"
+#include "broker/subscriber/declare.h"
 #include "broker/subscriber/pull.h"
 #include "broker/subscriber/pull_past.h"
 #include "broker/subscriber/record.h"
@@ -215,7 +215,7 @@ sq_remove_call(struct sq_shard *sh, struct sq_call *c)
 	}
 	if (s->in_file) {
 		sq_buf_printf(&out->detail, "it is declared at ");
-		sq_declared_files_where(s->all, s->space, s->name, &out->detail);
+		sq_declared_where(s, &out->detail);
 		sq_ask_answer(c, SQ_QUEUE_IN_FILE, NULL);
 		return;
 	}

@@ -41,6 +41,7 @@ struct sq_subscriber {
 	const struct sq_declaration *decl; /* a reference; see proto/declaration/kept.h */
 	uint64_t revision;
 	bool in_file, paused;
+	bool owned;      /* declared by its owner: owned.h; in_file, too */
 	char *declarer;  /* with whose rights the push's replies are published; NULL: nobody's */
 	char *pause_why; /* for people; NULL: somebody asked for the pause, or there is none */
 

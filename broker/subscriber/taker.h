@@ -73,6 +73,8 @@ enum sq_taker_never {
 	SQ_NEVER_REFUSED,    /* "refused" */
 	SQ_NEVER_UNMAPPABLE, /* "unmappable" */
 	SQ_NEVER_TOO_LARGE,  /* "too-large" */
+	SQ_NEVER_UNROUTABLE, /* "unroutable": the peer has nobody for it */
+	SQ_NEVER_LOOP,       /* "loop": it has gone round too often */
 };
 
 /* What became of a message. */

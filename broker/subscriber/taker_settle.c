@@ -30,6 +30,8 @@ static const char *const never_reasons[] = {
     [SQ_NEVER_REFUSED] = "refused",
     [SQ_NEVER_UNMAPPABLE] = "unmappable",
     [SQ_NEVER_TOO_LARGE] = "too-large",
+    [SQ_NEVER_UNROUTABLE] = "unroutable",
+    [SQ_NEVER_LOOP] = "loop",
 };
 
 /* Outcomes. */
