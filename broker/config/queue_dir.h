@@ -1,8 +1,4 @@
-/* The folder of subscribers.dir: named queues that files declare, read again when anything in it
- * changes, as a mounted ConfigMap does by a swap of its link.
- *
- * Its files are those whose names end with ".yaml" or ".yml" and do not begin with ".".  A file that is not good
- * never stops the others: what it declared before stays. */
+/* The folder of subscribers.dir (file_dir.h): named queues that files declare. */
 #ifndef SQ_BROKER_CONFIG_QUEUE_DIR_H
 #define SQ_BROKER_CONFIG_QUEUE_DIR_H
 
@@ -16,9 +12,7 @@ struct sq_queue_dir;
 struct sq_queue_dir *sq_queue_dir_new(const char *path);
 /* Frees it and nulls the pointer. */
 void sq_queue_dir_free(struct sq_queue_dir **);
-/* Looks at the folder; is called a few times a second.  What has changed is read once it has not
- * changed between two looks; 'asked': at once, and whatever it is.  False: nothing is new.  True: what
- * is declared now is in sq_queue_dir_queues(); 'err' has a line for each fault. */
+/* As sq_file_dir_look(); what is declared now is in sq_queue_dir_queues(). */
 bool sq_queue_dir_look(struct sq_queue_dir *, bool asked, struct sq_buf *err);
 /* The queues of all files, each once; valid until the next look.  '*whole': all that files declare is
  * among them; else a file was never good, and nobody knows what it means to declare. */

@@ -1,25 +1,12 @@
 #include "broker/config/queue_live.h"
 
 #include <stdlib.h>
-#include <string.h>
 #include <time.h>
 
+#include "broker/config/file_dir.h"
 #include "broker/config/queue_dir.h"
 #include "broker/subscriber/subscriber.h"
-#include "core/log.h"
 #include "core/mem.h"
-
-/* Logs each line. */
-static void
-live_say(struct sq_buf *err)
-{
-	char *line, *save = NULL;
-
-	sq_buf_u8(err, '\0');
-	for (line = strtok_r((char *)sq_buf_data(err), "\n", &save); line != NULL;
-	     line = strtok_r(NULL, "\n", &save))
-		SQ_ERROR("broker", "%s", line);
-}
 
 void
 sq_queue_live_look(struct sq_queue_dir *d, struct sq_subscribers *to, bool asked)
@@ -31,7 +18,7 @@ sq_queue_live_look(struct sq_queue_dir *d, struct sq_subscribers *to, bool asked
 	size_t n;
 
 	if (sq_buf_len(&err) > 0)
-		live_say(&err);
+		sq_file_dir_say(&err);
 	sq_buf_fini(&err);
 	if (!is_new)
 		return;
