@@ -12,6 +12,7 @@
 #include "broker/push/secrets.h"
 #include "core/log.h"
 #include "core/mem.h"
+#include "net/cred/cred.h"
 #include "net/curl/shared.h"
 
 enum { NAME_MAX_LEN = 253 };
@@ -20,6 +21,7 @@ struct sq_push_live {
 	struct sq_push_policy *policy;
 	struct sq_secrets *secrets;
 	struct sq_out_shared *out;
+	struct sq_creds *creds;
 	struct sq_push_cfg cfg;
 	char name[NAME_MAX_LEN + 1]; /* the machine's */
 };
@@ -41,6 +43,7 @@ sq_push_live_new(
 	    .proxy = sq_config_text(c->push_proxy),
 	    .per_origin = (unsigned)c->push_per_origin,
 	});
+	live->creds = sq_creds_new(&(struct sq_creds_cfg){.out = live->out});
 	if (gethostname(live->name, NAME_MAX_LEN) != 0 || live->name[0] == '\0')
 		(void)snprintf(live->name, sizeof live->name, "sqmqos");
 	live->cfg = (struct sq_push_cfg){
@@ -63,6 +66,7 @@ sq_push_live_free(struct sq_push_live **lp)
 	if (live == NULL)
 		return;
 	sq_out_shared_free(&live->out);
+	sq_creds_free(&live->creds);
 	sq_secrets_free(&live->secrets);
 	sq_push_policy_unref(&live->policy);
 	free(live);
@@ -80,10 +84,17 @@ sq_push_live_out(const struct sq_push_live *live)
 	return live->out;
 }
 
+struct sq_creds *
+sq_push_live_creds(const struct sq_push_live *live)
+{
+	return live->creds;
+}
+
 void
 sq_push_live_look(struct sq_push_live *live, uint64_t now_ms)
 {
 	sq_secrets_look(live->secrets, now_ms);
+	sq_creds_look(live->creds);
 }
 
 void

@@ -1,4 +1,5 @@
-/* What the program has for its pushes: address policy, secrets, requests that leave (broker/push/push.h). */
+/* What the program has for its pushes (broker/push/push.h): address policy, secrets, requests that leave; and
+ * for whoever signs some, credentials for AWS. */
 #ifndef SQ_BROKER_CONFIG_PUSH_LIVE_H
 #define SQ_BROKER_CONFIG_PUSH_LIVE_H
 
@@ -9,6 +10,7 @@
 
 struct sq_broker;
 struct sq_broker_config;
+struct sq_creds;
 struct sq_out_shared;
 struct sq_push_cfg;
 struct sq_push_live;
@@ -22,7 +24,8 @@ void sq_push_live_free(struct sq_push_live **);
 const struct sq_push_cfg *sq_push_live_cfg(const struct sq_push_live *);
 /* What sends requests that leave, for others who have some, too; it has no thread before the first. */
 struct sq_out_shared *sq_push_live_out(const struct sq_push_live *);
-/* Reads secrets that have changed; is called a few times a second. */
+struct sq_creds *sq_push_live_creds(const struct sq_push_live *);
+/* Reads secrets that have changed, and begins what is due of credentials; is called a few times a second. */
 void sq_push_live_look(struct sq_push_live *, uint64_t now_ms);
 /* Puts in force what is live of a configuration that was read again. */
 void
