@@ -23,6 +23,7 @@
 #include "core/msg.h"
 
 struct sq_bridge_cfg;
+struct sq_creds;
 struct sq_forwarder;
 struct sq_inlet;
 struct sq_out;
@@ -126,6 +127,7 @@ struct sq_bridge_env {
 	void (*post)(void *owner, struct sq_task *);
 	/* For requests of HTTP; NULL with a line in 'err': there is no libcurl. */
 	struct sq_out *(*http)(void *owner, struct sq_buf *err);
+	struct sq_creds *creds; /* for AWS (net/cred/cred.h); NULL: none */
 
 	/* The forwarder: room() has grown. */
 	void (*room)(void *owner);

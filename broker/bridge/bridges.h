@@ -20,6 +20,7 @@ struct sq_bridge_kind;
 struct sq_bridges;
 struct sq_broker;
 struct sq_call;
+struct sq_creds;
 struct sq_out_shared;
 struct sq_shard;
 struct sq_subscribers_user;
@@ -34,6 +35,7 @@ struct sq_bridges_cfg {
 	/* The kind of sq_bridge_kind_names[i]; NULL: it is not built in. */
 	const struct sq_bridge_kind *(*kind)(unsigned i);
 	struct sq_out_shared *out; /* NULL: none */
+	struct sq_creds *creds;    /* NULL: none */
 };
 
 /* Makes it, without a bridge, a thread, or anything of note.  'b', and what 'cfg' points to, outlive
