@@ -98,6 +98,10 @@ checks()
 	down/renewed-orphans   down fail -DQOS=22 -DFAULTS=2 -DTRANSIENT -DNO_RENEWED_ORPHANS
 	attach/retries         attach pass -DFAULTS=3 -DCONNECTS=2
 	attach/moves           attach pass -DFAULTS=2 -DCONNECTS=3
+	attach/zombie          attach pass -DFAULTS=3 -DCONNECTS=2 -DZOMBIE
+	attach/zombie-moves    attach pass -DFAULTS=1 -DCONNECTS=3 -DZOMBIE
+	attach/owner-commit    attach fail -DFAULTS=2 -DCONNECTS=2 -DZOMBIE -DNO_OWNER_COMMIT
+	attach/owner-epoch     attach fail -DFAULTS=2 -DCONNECTS=2 -DZOMBIE -DNO_OWNER_EPOCH
 	attach/newer           attach fail -DFAULTS=2 -DCONNECTS=2 -DNO_ATTEMPT
 	attach/superseded      attach fail -DFAULTS=2 -DCONNECTS=2 -DNO_SUPERSEDED
 	attach/open-link       attach fail -DFAULTS=2 -DCONNECTS=2 -DNO_LINK
