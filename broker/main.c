@@ -68,8 +68,10 @@ main_with(const struct sq_program *self, struct sq_broker_config *c, struct sq_c
 	if (asked->backup != NULL)
 		return sq_aside_backup(self, c, asked->backup);
 	sq_broker_config_check(c, &notes, &err);
-	if (asked->check_only) /* a start goes on without a file that is not good */
+	if (asked->check_only) { /* a start goes on without a file that is not good */
 		sq_broker_config_check_queues(c, &err);
+		sq_broker_config_check_bridges(c, &err);
+	}
 	sq_exporter_check(&exporter, &err);
 	code = sq_program_checked(self, asked->check_only, &notes, &err);
 	return code >= 0 ? code : sq_main_run(self, c, live, asked->forget);

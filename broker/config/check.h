@@ -10,5 +10,8 @@
  * itself may have it; a port adds a remark to 'notes'.  'problems' gets a line for each wrong key. */
 void sq_broker_config_check(
     const struct sq_broker_config *, struct sq_buf *notes, struct sq_buf *problems);
+/* Reads the folder of bridges.dir once, and the files that its bridges name: 'problems' gets a line for each
+ * fault. */
+void sq_broker_config_check_bridges(const struct sq_broker_config *, struct sq_buf *problems);
 
 #endif

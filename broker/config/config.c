@@ -404,6 +404,10 @@ const struct sq_config_key sq_broker_config_keys[] = {
     {"subscribers.dir", SQ_CFG_STRING, AT(subscribers_dir), NULL, 0, 0, NULL,
 	"Folder of YAML files that declare named queues, `{SPACE: {NAME: {...}}}`; read again when "
 	"anything in it changes."},
+    {"bridges.dir", SQ_CFG_STRING, AT(bridges_dir), NULL, 0, 0, NULL,
+	"Folder of YAML files that declare bridges, `bridges: {NAME: {...}}`; read again when "
+        "anything "
+	"in it changes."},
     {"pull.settle-window", SQ_CFG_DURATION, AT(pull_settle_window_ms), "1h", SECOND, 7 * DAY, NULL,
 	"How long it is remembered what pullers have settled, for requests that are repeated."},
     {"push.allow", SQ_CFG_RECORDS, AT(push_allow), NULL, sizeof(struct sq_broker_allow), 0, NULL,

@@ -79,7 +79,7 @@ struct sq_broker_config {
 	bool insecure;
 	unsigned owner; /* enum sq_owner_scope */
 	bool adopt;
-	char *subscribers_dir;
+	char *subscribers_dir, *bridges_dir;
 	struct sq_config_records spaces; /* struct sq_broker_space */
 	struct sq_config_records acl;    /* struct sq_broker_rule */
 	unsigned acl_default;            /* 1: deny */

@@ -383,6 +383,10 @@ file_queue(struct file *f, const char *key, void *arg)
 
 	if (!sq_queue_name_good(sq_bytes_of(key)))
 		return file_fault(f, "the name of a queue must be 1 to 128 of A-Z a-z 0-9 . _ -");
+	if (strncmp(key, SQ_QUEUE_OF_BRIDGES, strlen(SQ_QUEUE_OF_BRIDGES)) == 0)
+		return file_fault(f,
+		    "names that begin with " SQ_QUEUE_OF_BRIDGES
+		    " are those of the queues of bridges");
 	if (out->n == SQ_QUEUE_FILE_QUEUES_MAX)
 		return file_fault(f, "there are more than 10000 queues");
 	if (out->n == out->room) {

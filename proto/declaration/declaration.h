@@ -52,6 +52,8 @@ struct sq_declaration {
 	struct sq_declared_push push;
 };
 
+#define SQ_QUEUE_OF_BRIDGES "bridge." /* what the names of bridges' own queues begin with */
+
 /* Whether 'name' can be a queue's. */
 bool sq_queue_name_good(struct sq_bytes name);
 

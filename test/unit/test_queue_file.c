@@ -104,6 +104,9 @@ Test(queue_file, a_fault_names_its_place)
 	    "f.yaml:3: shop.billing.bindings: is not a list");
 	bad("shop:\n  bill/ing: {}\n",
 	    "f.yaml:2: shop.bill/ing: the name of a queue must be 1 to 128 of A-Z a-z 0-9 . _ -");
+	bad("shop:\n  bridge.b:\n",
+	    "f.yaml:2: shop.bridge.b: names that begin with bridge. are those of the queues of "
+	    "bridges");
 	bad("shop:\n  a: {}\n  a: {}\n", "f.yaml:3: shop: a is there twice");
 	bad("shop: [a]\n", "f.yaml:1: shop: is not a map");
 	bad("billing: {bindings: [{filter: a}]}\n",
