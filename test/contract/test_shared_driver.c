@@ -483,3 +483,122 @@ CONTRACT(a_torn_snapshot_is_none)
 	ends(ops->snap_newest(conns[1], &newest, NULL), SQ_SHARED_DONE);
 	cr_assert_eq(newest.lsn, 20);
 }
+
+/* ---- what people ask for; a driver may leave it out */
+
+static struct sq_shared_snapshot
+put_aside(uint64_t lsn)
+{
+	struct sq_shared_snapshot s = {.lsn = lsn, .format = 1, .bytes = 4};
+
+	ends(ops->snap_begin(conns[0], &s), SQ_SHARED_DONE);
+	ends(ops->snap_put(conns[0], s.n, 0, sq_bytes_of("rows")), SQ_SHARED_DONE);
+	memset(s.sha256, 0x5a, sizeof s.sha256);
+	return s;
+}
+
+CONTRACT(import_makes_a_snapshot_the_log)
+{
+	struct sq_shared_snapshot s, none = {.n = 77, .lsn = 10, .format = 1}, newest;
+
+	if (ops->import == NULL)
+		return;
+	ends(ops->import(conns[0], 99, 5, &none), SQ_SHARED_REFUSED);
+	s = put_aside(10);
+	for (int again = 0; again < 2; again++) {
+		ends(ops->import(conns[0], 99, 5, &s), SQ_SHARED_DONE);
+		reads(1, 0, 1000, "");
+		cr_assert_eq(head.store, 99);
+		cr_assert_eq(head.epoch, 5);
+		cr_assert_eq(head.nonce, 0);
+		cr_assert_eq(head.last, 10);
+		cr_assert_eq(head.first, 11);
+		cr_assert_eq(head.sure, 10);
+	}
+	ends(ops->snap_newest(conns[2], &newest, NULL), SQ_SHARED_DONE);
+	cr_assert_eq(newest.n, s.n);
+	cr_assert_eq(newest.lsn, 10);
+	cr_assert_eq(newest.sha256[31], 0x5a);
+	ends(claim(1, 0, NONCE, false), SQ_SHARED_DONE);
+	cr_assert_eq(head.epoch, 6);
+	ends(append(1, NONCE, 1, "one"), SQ_SHARED_REFUSED);
+	ends(append(1, NONCE, 11, "next"), SQ_SHARED_DONE);
+	ends(ops->import(conns[0], 99, 5, &s), SQ_SHARED_REFUSED);
+	reads(1, 10, 1000, "11:6:10:next ");
+	cr_assert_eq(head.nonce, NONCE);
+}
+
+CONTRACT(import_leaves_a_log_that_is_owned)
+{
+	struct sq_shared_snapshot s;
+	uint64_t store;
+
+	if (ops->import == NULL)
+		return;
+	ends(claim(0, 0, NONCE, false), SQ_SHARED_DONE);
+	store = head.store;
+	ends(append(0, NONCE, 1, "one"), SQ_SHARED_DONE);
+	s = put_aside(10);
+	ends(ops->import(conns[1], 99, 5, &s), SQ_SHARED_REFUSED);
+	ends(ops->import(conns[1], store, 5, &s), SQ_SHARED_REFUSED);
+	ends(ops->beat(conns[0], NONCE, 1, true), SQ_SHARED_DONE);
+	ends(ops->import(conns[1], store, 5, &s), SQ_SHARED_REFUSED);
+	reads(2, 0, 1000, "1:1:0:one ");
+	cr_assert_eq(head.store, store);
+	cr_assert_eq(head.nonce, NONCE);
+	ends(claim(1, NONCE, OTHER, false), SQ_SHARED_DONE);
+}
+
+CONTRACT(move_is_for_who_has_let_go)
+{
+	struct sq_shared_snapshot s;
+	uint64_t store;
+
+	if (ops->move == NULL)
+		return;
+	ends(claim(0, 0, NONCE, false), SQ_SHARED_DONE);
+	store = head.store;
+	ends(append(0, NONCE, 1, "one"), SQ_SHARED_DONE);
+	ends(ops->move(conns[0], NONCE, "a"), SQ_SHARED_REFUSED);
+	ends(ops->beat(conns[0], NONCE, 1, true), SQ_SHARED_DONE);
+	ends(ops->move(conns[0], OTHER, "a"), SQ_SHARED_REFUSED);
+	reads(1, 0, 1000, "1:1:0:one ");
+	cr_assert_not(head.moved);
+	ends(ops->move(conns[0], NONCE, "a"), SQ_SHARED_DONE);
+	ends(ops->move(conns[0], NONCE, "a"), SQ_SHARED_DONE);
+	ends(ops->move(conns[0], NONCE, "b"), SQ_SHARED_REFUSED);
+	ends(claim(1, NONCE, OTHER, false), SQ_SHARED_REFUSED);
+	ends(append(1, NONCE, 2, "late"), SQ_SHARED_REFUSED);
+	reads(1, 0, 1000, "1:1:0:one ");
+	cr_assert(head.moved);
+	cr_assert_str_eq(head.holder, "a");
+	s = put_aside(20);
+	ends(ops->import(conns[1], store + 1, 9, &s), SQ_SHARED_REFUSED);
+	ends(ops->import(conns[1], store, 9, &s), SQ_SHARED_DONE);
+	ends(claim(1, 0, OTHER, false), SQ_SHARED_DONE);
+	cr_assert_eq(head.epoch, 10);
+	cr_assert_eq(head.last, 20);
+	cr_assert_not(head.moved);
+}
+
+CONTRACT(skip_lifts_the_epochs_to_come)
+{
+	struct sq_shared_head seen;
+
+	if (ops->skip == NULL)
+		return;
+	ends(claim(0, 0, NONCE, false), SQ_SHARED_DONE);
+	ends(ops->beat(conns[0], NONCE, 0, true), SQ_SHARED_DONE);
+	(void)read_from(1, 0, 1000);
+	seen = head;
+	ends(ops->skip(conns[1], &seen, 40), SQ_SHARED_DONE);
+	ends(ops->skip(conns[1], &seen, 30), SQ_SHARED_DONE);
+	ends(claim(0, NONCE, OTHER, false), SQ_SHARED_DONE);
+	cr_assert_eq(head.epoch, 41, "and never lower");
+	ends(ops->skip(conns[1], &seen, 80), SQ_SHARED_REFUSED);
+	seen = head;
+	ends(ops->beat(conns[0], OTHER, 0, false), SQ_SHARED_DONE);
+	ends(ops->skip(conns[1], &seen, 80), SQ_SHARED_REFUSED);
+	(void)read_from(1, 0, 1000);
+	cr_assert_eq(head.epoch, 41);
+}
