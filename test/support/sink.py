@@ -49,7 +49,7 @@ class Sink:
             def handle_any(self):
                 outer.handle(self)
 
-            do_POST = do_OPTIONS = do_GET = handle_any
+            do_POST = do_PUT = do_OPTIONS = do_GET = handle_any
 
             def log_message(self, *_):
                 pass
