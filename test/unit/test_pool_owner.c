@@ -2,6 +2,8 @@
  * allowed to alone (docs/link.md, "Several brokers"). */
 #include <criterion/criterion.h>
 
+#include <ares.h>
+#include <dlfcn.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -13,6 +15,21 @@ enum { A, B, C, SERVERS };
 
 static struct world w;
 static struct h2_server *at[SERVERS];
+
+/* In the place of c-ares's: a name below ".hangs" is never answered. */
+void
+ares_getaddrinfo(ares_channel channel, const char *name, const char *service,
+    const struct ares_addrinfo_hints *hints, ares_addrinfo_callback callback, void *arg)
+{
+	void (*real)(ares_channel, const char *, const char *, const struct ares_addrinfo_hints *,
+	    ares_addrinfo_callback, void *);
+	size_t len = strlen(name), end = strlen(".hangs");
+
+	if (len > end && strcmp(name + len - end, ".hangs") == 0)
+		return;
+	*(void **)&real = dlsym(RTLD_NEXT, "ares_getaddrinfo");
+	real(channel, name, service, hints, callback, arg);
+}
 
 static void
 setup(void)
@@ -137,6 +154,22 @@ Test(pool_owner, addresses_that_are_not_allowed_are_not_dialled)
 	WORLD_UNTIL(&w, world_count(&w, SQ_NET_REDIRECTS_IGNORED) > 2 * (int)SQ_ARRAY_LEN(bad));
 	cr_assert_eq(world_count(&w, SQ_NET_REDIRECTS), 0);
 	cr_assert_eq(world_count(&w, SQ_NET_DIALS), stats(A).dials);
+}
+
+/* Configured brokers have their turn all the same, and know the next owner. */
+Test(pool_owner, an_owner_whose_name_is_never_found_is_not_waited_for_alone)
+{
+	char *hosts[] = {(char *)"owner.hangs"};
+	struct sq_strings allowed = {hosts, 1};
+
+	w.cfg.allowed = &allowed;
+	w.cfg.dial_timeout_ms = 100;
+	h2_server_answers(
+	    at[A], 421, "sqmqos-owner=owner.hangs:7443&sqmqos-epoch=7&sqmqos-store=ab");
+	start(A);
+	WORLD_UNTIL(&w, stats(A).dials >= 3);
+	says(A, 200, A, SERVERS, 8);
+	WORLD_UNTIL(&w, w.ups == 1 && stats(A).links == 1);
 }
 
 /* By pool.brokers-allowed alone, where there is one. */
