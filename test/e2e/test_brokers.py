@@ -355,27 +355,41 @@ async def test_links_stay_where_the_owner_claims_again(env):
     assert await standby(stack) is not owner
 
 
-@scenario(timeout_s=90)
-async def test_while_the_database_is_away_all_wait(env):
-    stack, traffic = await with_traffic(env)
-    was, pg = await stack.owner(), stack.database
-    for server in pg.servers:
+async def all_wait(stack, traffic, servers, seconds):
+    """Nothing is acknowledged while these of the database's stand still, and nobody changes roles."""
+    was = await stack.owner()
+    for server in servers:
         server.stop()
     try:
         async def said():
             return not await metric(was, "sqmqos_log_up")
         await eventually(said, "the owner says that the log is away")
         before = {p: set(n) for p, n in traffic.ledger.acked.items()}
-        await asyncio.sleep(AWAY_S)
+        await asyncio.sleep(seconds)
         assert {p: set(n) for p, n in traffic.ledger.acked.items()} == before
         for b in stack.brokers:  # else the Service would have no broker
             assert (await asyncio.to_thread(b.ready))[0], b.id
     finally:
-        for server in pg.servers:
+        for server in servers:
             server.cont()
     await traffic.more(20)
     assert await stack.owner() is was
+    assert await metric(was, "sqmqos_log_epoch") == 1
     assert all(b.restarts == 0 for b in stack.brokers)
+
+
+@scenario(timeout_s=90)
+async def test_while_the_database_is_away_all_wait(env):
+    stack, traffic = await with_traffic(env)
+    await all_wait(stack, traffic, stack.database.servers, AWAY_S)
+    await finish(traffic)
+
+
+@scenario(timeout_s=90)
+async def test_while_the_standby_stands_still_all_wait(env):
+    """Reads are answered and show no sign of life, as no commit ends: a claim would have to, too."""
+    stack, traffic = await with_traffic(env)
+    await all_wait(stack, traffic, [stack.database.standby], 2 * AWAY_S)
     await finish(traffic)
 
 
