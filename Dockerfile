@@ -15,7 +15,8 @@ RUN echo 'Acquire::Retries 8; APT::Update::Error-Mode any;' >/etc/apt/apt.conf.d
 		--no-install-recommends \
 		gcc libc6-dev cmake ninja-build pkg-config libev-dev libnghttp2-dev \
 		libh2o-evloop-dev libssl-dev libyaml-dev libc-ares-dev liblmdb-dev \
-		libcurl4-openssl-dev libcjose-dev libjansson-dev libcrypt-dev libpq-dev && \
+		libcurl4-openssl-dev libcjose-dev libjansson-dev libcrypt-dev libpq-dev \
+		librabbitmq-dev && \
 	rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin /var/cache/apt/archives/*.deb
 # For another architecture, arm64 or amd64, its compiler and its libraries beside this one's.
 ARG ARCH=""

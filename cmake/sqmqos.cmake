@@ -14,6 +14,7 @@ option(SQ_TSAN "ThreadSanitizer" OFF)
 option(SQ_FUZZ "libFuzzer targets (clang)" OFF)
 option(SQ_BROKEN_ACK "acknowledge before the commit, for ./dev torture --broken" OFF)
 option(SQ_RULE_BROKEN "rules of the shared log that a test can break (store/shared/rule.h)" OFF)
+option(SQ_BRIDGE_AMQP "bridges to RabbitMQ, by librabbitmq" ON)
 option(SQ_FAULTS "named fault points for crash tests (core/fault.h)" OFF)
 
 add_library(sq_flags INTERFACE)
@@ -25,7 +26,8 @@ target_compile_options(sq_flags INTERFACE
 	-fno-strict-aliasing -fno-common -fno-omit-frame-pointer)
 
 # The system's folder has the headers of h2o and libcurl for everybody: in front of it stand some that
-# refuse those who do not link sq_h2o, and all but net/curl; and, of libpq, all but store/postgres.
+# refuse those who do not link sq_h2o, and all but net/curl; of libpq, all but store/postgres; and, of
+# librabbitmq, all but broker/bridge/amqp.
 target_include_directories(sq_flags SYSTEM INTERFACE ${CMAKE_SOURCE_DIR}/cmake/fence)
 
 if(SQ_SANITIZE OR SQ_TSAN OR SQ_FUZZ)

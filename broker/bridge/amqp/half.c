@@ -1,0 +1,184 @@
+#include "broker/bridge/amqp/half.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/mem.h"
+#include "core/utf8.h"
+#include "proto/json/write.h"
+
+/* The state. */
+
+/* Under the lock.  What is not told yet when there is too much of it is only its end. */
+static void
+half_news(struct sq_amqp_half *h, bool up, const char *why)
+{
+	unsigned at = h->n_news < SQ_AMQP_NEWS_MAX ? h->n_news++ : SQ_AMQP_NEWS_MAX - 1;
+	size_t len = sq_utf8_cut(why, strlen(why), SQ_BRIDGE_DETAIL_MAX);
+
+	free(h->news[at].why);
+	h->news[at] = (struct sq_amqp_news){.up = up, .why = sq_xmemdup0(why, len)};
+}
+
+void
+sq_amqp_half_state(
+    struct sq_amqp_half *h, unsigned line, bool up, enum sq_amqp_trouble trouble, const char *why)
+{
+	unsigned bit = 1u << trouble;
+
+	pthread_mutex_lock(&h->lock);
+	h->up += (unsigned)up - (unsigned)h->line_up[line];
+	if (up) {
+		if (h->up == 1 && !h->line_up[line])
+			half_news(h, true, why);
+		h->told = 0;
+		free(h->trouble);
+		h->trouble = NULL;
+	} else {
+		free(h->trouble);
+		h->trouble = sq_xstrdup(why);
+		if (h->up == 0 && (h->told & bit) == 0) {
+			h->told |= bit;
+			half_news(h, false, why);
+		}
+	}
+	h->line_up[line] = up;
+	pthread_mutex_unlock(&h->lock);
+	sq_amqp_half_post(h);
+}
+
+static void
+half_tell(struct sq_amqp_half *h)
+{
+	struct sq_amqp_news news[SQ_AMQP_NEWS_MAX];
+	unsigned n;
+
+	pthread_mutex_lock(&h->lock);
+	n = h->n_news;
+	memcpy(news, h->news, sizeof news);
+	memset(h->news, 0, sizeof h->news);
+	h->n_news = 0;
+	pthread_mutex_unlock(&h->lock);
+	for (unsigned i = 0; i < n; i++) {
+		if (h->closed == NULL)
+			h->env.state(h->env.owner, h->which, news[i].up, news[i].why);
+		free(news[i].why);
+	}
+}
+
+/* The task. */
+
+static void
+half_run(struct sq_task *t)
+{
+	struct sq_amqp_half *h = SQ_CONTAINER_OF(t, struct sq_amqp_half, task);
+	bool ended;
+
+	pthread_mutex_lock(&h->lock);
+	h->posted = false;
+	ended = h->ended;
+	pthread_mutex_unlock(&h->lock);
+	half_tell(h);
+	h->run(h);
+	if (ended)
+		h->over(h);
+}
+
+void
+sq_amqp_half_post(struct sq_amqp_half *h)
+{
+	bool post;
+
+	pthread_mutex_lock(&h->lock);
+	post = !h->posted;
+	h->posted = true;
+	pthread_mutex_unlock(&h->lock);
+	if (post)
+		h->env.post(h->env.owner, &h->task);
+}
+
+/* Life. */
+
+void
+sq_amqp_half_init(struct sq_amqp_half *h, const struct sq_bridge_env *env,
+    const struct sq_bridge_cfg *cfg, enum sq_bridge_half which)
+{
+	h->env = *env;
+	h->cfg = cfg;
+	h->which = which;
+	h->task.run = half_run;
+	sq_list_init(&h->task.node);
+	pthread_mutex_init(&h->lock, NULL);
+}
+
+void
+sq_amqp_half_fini(struct sq_amqp_half *h)
+{
+	for (unsigned i = 0; i < h->n_news; i++)
+		free(h->news[i].why);
+	free(h->trouble);
+	pthread_mutex_destroy(&h->lock);
+}
+
+int
+sq_amqp_half_peer_cfg(
+    const struct sq_amqp_half *h, struct sq_amqp_peer_cfg *out, struct sq_buf *err)
+{
+	const struct sq_bridge_cfg *c = h->cfg;
+	struct sq_amqp_url urls[SQ_AMQP_URLS_MAX];
+	const struct sq_amqp_peer_cfg made = {.urls = urls,
+	    .n_urls = c->urls.n,
+	    .files = {.user = c->user_file,
+		.password = c->password_file,
+		.ca = c->ca_file,
+		.cert = c->cert_file,
+		.key = c->key_file},
+	    .heartbeat_s = (unsigned)((c->heartbeat_ms + 999) / 1000),
+	    .user_agent = (char *)(uintptr_t)h->env.user_agent};
+
+	if (c->urls.n == 0 || c->urls.n > SQ_AMQP_URLS_MAX) {
+		sq_buf_printf(err, "url: %zu of them", c->urls.n);
+		return SQ_EINVAL;
+	}
+	for (size_t i = 0; i < c->urls.n; i++)
+		if (sq_amqp_url_read(c->urls.v[i], &urls[i], err) != SQ_OK)
+			return SQ_EINVAL;
+	if (sq_amqp_files_check(&made.files, err) != SQ_OK)
+		return SQ_EINVAL;
+	sq_amqp_peer_cfg_copy(&made, out);
+	return SQ_OK;
+}
+
+/* On the thread that has ended the lines. */
+static void
+half_ended(void *arg)
+{
+	struct sq_amqp_half *h = arg;
+
+	pthread_mutex_lock(&h->lock);
+	h->ended = true;
+	pthread_mutex_unlock(&h->lock);
+	sq_amqp_half_post(h);
+}
+
+void
+sq_amqp_half_close(struct sq_amqp_half *h, unsigned within_ms, void (*closed)(void *arg), void *arg)
+{
+	h->closed = closed;
+	h->closed_arg = arg;
+	sq_amqp_lines_close(h->lines, h->n_lines, within_ms, half_ended, h);
+}
+
+void
+sq_amqp_half_status(const struct sq_amqp_half *half, struct sq_buf *json)
+{
+	struct sq_amqp_half *h = (struct sq_amqp_half *)(uintptr_t)half; /* for its lock */
+
+	pthread_mutex_lock(&h->lock);
+	sq_buf_printf(json, "\"connections\":%u,\"connected\":%u", h->n_lines, h->up);
+	if (h->trouble != NULL) {
+		sq_buf_printf(json, ",\"trouble\":");
+		sq_json_put_string(json, sq_bytes_of(h->trouble));
+	}
+	pthread_mutex_unlock(&h->lock);
+}

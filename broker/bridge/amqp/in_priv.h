@@ -1,0 +1,90 @@
+/* The inner interface of the inlet: inlet.c is what the worker sees, in_line.c what each line does, and
+ * in_content.c makes messages of frames. */
+#ifndef SQ_BROKER_BRIDGE_AMQP_IN_PRIV_H
+#define SQ_BROKER_BRIDGE_AMQP_IN_PRIV_H
+
+#include "broker/bridge/amqp/half.h"
+#include "broker/bridge/amqp/map_in.h"
+#include "core/list.h"
+
+enum sq_amqp_in_state {
+	SQ_AMQP_HELD,  /* in its consumer's list */
+	SQ_AMQP_GIVEN, /* on its way to the user, with it, or on its way back */
+	SQ_AMQP_TAKEN, /* the user has it; the peer is to be told */
+};
+
+/* A message that has come. */
+struct sq_amqp_arrival {
+	struct sq_arrived arrived;
+	struct sq_list node;     /* held, brought, with the user, settled, taken */
+	struct sq_list in_order; /* of all that the peer was not told of, by tags */
+	struct sq_amqp_in in;
+	char *unmappable;
+	struct sq_amqp_in_line *line;
+	uint64_t tag;
+	uint64_t epoch; /* the connection's that it came by */
+	size_t bytes;
+	enum sq_amqp_in_state state; /* the thread's */
+	enum sq_arrival how;         /* once it is settled: the worker's, then the thread's */
+};
+
+/* Of one in[]. */
+struct sq_amqp_consumer {
+	struct sq_list held; /* what the user has not been given, by tags */
+	uint64_t resume_ms;  /* not before that */
+};
+
+/* The content that is coming. */
+struct sq_amqp_content {
+	enum { SQ_AMQP_NO_CONTENT, SQ_AMQP_CONTENT_HEADER, SQ_AMQP_CONTENT_BODY } state;
+	unsigned rule;
+	uint64_t tag;
+	bool again, too_large;
+	struct sq_bytes key;                  /* the frame's, as are the properties */
+	const amqp_basic_properties_t *props; /* NULL: too large, nothing of it is kept */
+	uint64_t size, got;
+	struct sq_buf body; /* of more than one frame */
+	struct sq_bytes whole;
+};
+
+struct sq_amqp_in_line {
+	struct sq_inlet *in;
+	unsigned index;
+	/* The thread's. */
+	struct sq_amqp_consumer *consumers; /* by in[] */
+	struct sq_list unacked;
+	struct sq_list taken;
+	struct sq_amqp_content content;
+	uint64_t epoch, next_tag;
+	size_t bytes; /* of what came and is not freed */
+	bool consuming;
+	uint64_t unwanted_ms; /* since when nothing is wanted; 0: something is */
+	uint64_t beat_ms;     /* when the peer last heard of us while nothing is read */
+	/* Under the half's lock. */
+	struct sq_list settled;
+};
+
+struct sq_inlet {
+	struct sq_amqp_half half;
+	struct sq_amqp_in_line *lines;
+	/* The worker's. */
+	struct sq_list with_user;
+	/* Under the half's lock. */
+	struct sq_list brought;
+	unsigned demand, n_user; /* given, and not settled */
+};
+
+extern const struct sq_amqp_line_user sq_amqp_in_line_user;
+
+void sq_amqp_in_line_init(struct sq_amqp_in_line *, struct sq_inlet *, unsigned index);
+void sq_amqp_in_line_fini(struct sq_amqp_in_line *);
+void sq_amqp_arrival_free(struct sq_amqp_arrival *);
+
+/* Thread: the line's. */
+
+/* A frame of the peer; what is complete goes to its consumer's list. */
+int sq_amqp_in_frame(void *arg, struct sq_amqp_peer *, const amqp_frame_t *, struct sq_buf *why);
+/* Hands a message back at the peer. */
+int sq_amqp_in_requeue(struct sq_amqp_peer *, uint64_t tag, struct sq_buf *why);
+
+#endif

@@ -1,0 +1,110 @@
+#include "broker/bridge/amqp/topology.h"
+
+#include <stdlib.h>
+
+#include "proto/mapping/mapping.h"
+
+/* Puts what it is about before the peer's words. */
+static int
+topology_named(int rc, const char *what, const char *name, struct sq_buf *said, struct sq_buf *why)
+{
+	if (rc != SQ_OK)
+		sq_buf_printf(why, "%s %s: %.*s", what, name, (int)sq_buf_len(said),
+		    (const char *)sq_buf_data(said));
+	sq_buf_fini(said);
+	return rc;
+}
+
+static int
+topology_exchange(
+    struct sq_amqp_peer *p, const char *name, const char *type, bool declare, struct sq_buf *why)
+{
+	amqp_exchange_declare_t m = {.exchange = amqp_cstring_bytes(name),
+	    .type = amqp_cstring_bytes(sq_config_is_set(type) ? type : "topic"),
+	    .passive = !declare,
+	    .durable = 1};
+	struct sq_buf said = {0};
+	int rc = sq_amqp_peer_ask(p, AMQP_EXCHANGE_DECLARE_METHOD, &m,
+	    AMQP_EXCHANGE_DECLARE_OK_METHOD, NULL, SQ_AMQP_TOPOLOGY, &said);
+
+	sq_amqp_peer_done(p);
+	return topology_named(rc, "exchange", name, &said, why);
+}
+
+static int
+topology_queue(
+    struct sq_amqp_peer *p, const struct sq_bridge_in *in, bool declare, struct sq_buf *why)
+{
+	amqp_table_entry_t type = {.key = amqp_cstring_bytes("x-queue-type"),
+	    .value = {.kind = AMQP_FIELD_KIND_UTF8,
+		.value.bytes = amqp_cstring_bytes(sq_config_is_set(in->type) ? in->type : "")}};
+	amqp_queue_declare_t m = {.queue = amqp_cstring_bytes(in->queue),
+	    .passive = !declare,
+	    .durable = 1,
+	    .arguments = {sq_config_is_set(in->type), &type}};
+	struct sq_buf said = {0};
+	int rc = sq_amqp_peer_ask(p, AMQP_QUEUE_DECLARE_METHOD, &m, AMQP_QUEUE_DECLARE_OK_METHOD,
+	    NULL, SQ_AMQP_TOPOLOGY, &said);
+
+	sq_amqp_peer_done(p);
+	return topology_named(rc, "queue", in->queue, &said, why);
+}
+
+static int
+topology_bind(struct sq_amqp_peer *p, const struct sq_bridge_in *in, struct sq_buf *why)
+{
+	amqp_queue_bind_t m = {.queue = amqp_cstring_bytes(in->queue),
+	    .exchange = amqp_cstring_bytes(in->exchange),
+	    .routing_key = amqp_cstring_bytes(sq_config_is_set(in->bind) ? in->bind : "#")};
+	struct sq_buf said = {0};
+	int rc = sq_amqp_peer_ask(p, AMQP_QUEUE_BIND_METHOD, &m, AMQP_QUEUE_BIND_OK_METHOD, NULL,
+	    SQ_AMQP_TOPOLOGY, &said);
+
+	sq_amqp_peer_done(p);
+	return topology_named(rc, "binding of queue", in->queue, &said, why);
+}
+
+bool
+sq_amqp_exchange_is_fixed(const struct sq_bridge_out *out)
+{
+	return sq_config_is_set(out->exchange) && !sq_mapping_is_of_message(out->exchange);
+}
+
+int
+sq_amqp_topology_out(struct sq_amqp_peer *p, const struct sq_bridge_cfg *cfg, struct sq_buf *why)
+{
+	struct sq_buf name = {0}, ignored = {0};
+	int rc = SQ_OK;
+
+	for (size_t i = 0; i < cfg->out.n && rc == SQ_OK; i++) {
+		const struct sq_bridge_out *out = sq_bridge_cfg_out(cfg, i);
+		const struct sq_mapping_from from = {.space = cfg->space};
+		char *text;
+
+		if (!sq_amqp_exchange_is_fixed(out) ||
+		    sq_mapping_fill(out->exchange, SQ_MAPPING_TEXT, &from, &name, &ignored) !=
+			SQ_OK)
+			continue;
+		text = sq_buf_take_text(&name);
+		rc = topology_exchange(p, text, out->type, cfg->declare, why);
+		free(text);
+	}
+	sq_buf_fini(&name);
+	sq_buf_fini(&ignored);
+	return rc;
+}
+
+int
+sq_amqp_topology_in(struct sq_amqp_peer *p, const struct sq_bridge_cfg *cfg, struct sq_buf *why)
+{
+	int rc = SQ_OK;
+
+	for (size_t i = 0; i < cfg->in.n && rc == SQ_OK; i++) {
+		const struct sq_bridge_in *in = sq_bridge_cfg_in(cfg, i);
+
+		rc = topology_queue(p, in, cfg->declare, why);
+		if (rc == SQ_OK && cfg->declare && sq_config_is_set(in->exchange))
+			rc = topology_bind(p, in, why);
+	}
+	return rc;
+}
