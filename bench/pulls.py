@@ -80,8 +80,8 @@ def together(n, work):
         raise errors[0]
 
 
-def fill(chain, topic, n):
-    line = '{"topic":"%s","text":"%s"}\n' % (topic, PAYLOAD)
+def fill(chain, topic, n, payload=PAYLOAD):
+    line = '{"topic":"%s","text":"%s"}\n' % (topic, payload)
     body, c = line.encode() * 1000, curl(chain)
     c.headers = [h.replace("application/json", "application/x-ndjson") for h in c.headers]
     for _ in range(n // 1000):

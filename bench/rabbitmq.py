@@ -1,4 +1,4 @@
-"""A RabbitMQ node with its MQTT plugin, for ./dev bench --durable: its own epmd,
+"""A RabbitMQ node, for ./dev bench --durable with its MQTT plugin, and for --bridges: its own epmd,
 cookie, node name and data, all below the run's folder, all on loopback."""
 
 import os
@@ -11,12 +11,6 @@ from chains import stack
 START_S = 60
 
 CONF = """\
-listeners.tcp = none
-mqtt.listeners.tcp.default = 127.0.0.1:{mqtt}
-mqtt.allow_anonymous = true
-mqtt.default_user = guest
-mqtt.default_pass = guest
-mqtt.prefetch = 1000
 # No limits, as nothing of ours is: no alarm that blocks publishers.
 vm_memory_high_watermark.relative = 0.8
 disk_free_limit.absolute = 1MB
@@ -24,6 +18,15 @@ log.console = true
 log.console.level = warning
 log.file = false
 """
+MQTT = """\
+listeners.tcp = none
+mqtt.listeners.tcp.default = 127.0.0.1:{port}
+mqtt.allow_anonymous = true
+mqtt.default_user = guest
+mqtt.default_pass = guest
+mqtt.prefetch = 1000
+"""
+AMQP = "listeners.tcp.default = 127.0.0.1:{port}\n"
 
 
 class RabbitMQ(chains.Chain):
@@ -32,6 +35,7 @@ class RabbitMQ(chains.Chain):
     name = "rabbitmq"
     title = "RabbitMQ, one node"
     roles = ("epmd", "central")
+    plugins, listener = "[rabbitmq_mqtt].\n", MQTT
 
     def missing(self):
         return rabbit_node.missing()
@@ -48,16 +52,17 @@ class RabbitMQ(chains.Chain):
                 preexec_fn=stack.in_child)
 
     def launch(self):
-        epmd, dist, mqtt = (self.port() for _ in range(3))
-        (self.folder / "rabbitmq.conf").write_text(CONF.format(mqtt=mqtt))
-        (self.folder / "enabled_plugins").write_text("[rabbitmq_mqtt].\n")
+        epmd, dist, port = (self.port() for _ in range(3))
+        (self.folder / "rabbitmq.conf").write_text(self.listener.format(port=port) + CONF)
+        (self.folder / "enabled_plugins").write_text(self.plugins)
         environment = rabbit_node.environment(
             self.folder, f"sqmqos-bench-{os.getpid()}-{self.starts}", epmd, dist)
         self.spawn_in("epmd", ["epmd", "-port", epmd, "-address", "127.0.0.1"], environment)
         self.listening("epmd", epmd)
         self.spawn_in("central", [rabbit_node.SERVER], environment)
-        self.listening("central", mqtt, START_S)
-        self.pub = self.sub = f"127.0.0.1:{mqtt}"
+        self.listening("central", port, START_S)
+        self.serving = port
+        self.pub = self.sub = f"127.0.0.1:{port}"
 
     def pids(self):
         """The node itself is a child of its start script."""
@@ -70,3 +75,9 @@ class RabbitMQ(chains.Chain):
                 rabbit_node.end(self.processes[role])
         self.processes = {}
         self.taken = set()
+
+
+class Broker(RabbitMQ):
+    """One node of AMQP alone, at the port 'serving'."""
+
+    plugins, listener = "[].\n", AMQP

@@ -51,6 +51,8 @@ def parse(argv):
                    help="the broker's view with many sessions instead: --view --help")
     p.add_argument("--http", action="store_true",
                    help="the HTTP API beside a bare h2o instead: --http --help")
+    p.add_argument("--bridges", action="store_true",
+                   help="bridges to RabbitMQ and SQS beside bare loops instead: --bridges --help")
     p.add_argument("--shared", action="store_true",
                    help="three brokers on one log in PostgreSQL instead: --shared --help")
     p.add_argument("--k8s", action="store_true",
@@ -339,6 +341,9 @@ def main(argv):
     if "--shared" in argv:
         import shared  # wants what the tests want
         return shared.main(argv)
+    if "--bridges" in argv:
+        import bridges
+        return bridges.main(argv)
     if "--view" in argv:
         return view.main(argv)
     if any(a.split("=")[0] == "--against" for a in argv):

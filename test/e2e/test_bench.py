@@ -214,3 +214,22 @@ async def test_the_bench_of_the_cluster_says_how_it_is_used(env):
     output = await clients.run(env, sys.executable, clients.ROOT / "bench" / "run.py", "--k8s",
                                "--help")
     assert "--rounds" in output and "./dev cluster up" in output, output
+
+
+async def test_bridges_are_judged_beside_bare_loops_of_their_own_round(env):
+    sys.path.insert(0, str(clients.ROOT / "bench"))
+    import bridges
+    part = bridges.Amqp(None, None, env.folder)
+    for bare, ours in ((1000, 900), (500, 300), (2000, 1700)):  # 0.9, 0.6, 0.85: the median is 0.85
+        part.add("bare-out-quorum", {"rate": bare, "cpu": 5.0})
+        part.add("out-quorum", {"rate": ours, "cpu": 9.0})
+    row = part.row("out", "out-quorum", "bare-out-quorum", part=bridges.PART)
+    assert row == ("| out | 900 msg/s, 9.0 µs of CPU each | 1,000 msg/s, 5.0 µs of CPU each | 0.85 ×, ≥ 0.8 × | yes |")
+    row = part.row("in", "out-quorum", "bare-out-quorum", least=bridges.LEAST_IN)
+    assert row.endswith("| ≥ 25,000/s | no |"), row
+    assert part.row("in", "out-quorum", None) == "| in | 900 msg/s, 9.0 µs of CPU each |  | | |"
+
+
+async def test_the_bench_of_bridges_says_how_it_is_used(env):
+    output = await clients.run(env, sys.executable, clients.ROOT / "bench" / "run.py", "--bridges", "--help")
+    assert "--kinds" in output, output
