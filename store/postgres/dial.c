@@ -94,22 +94,62 @@ dial_set_tls(struct parameters *p, const struct sq_log_postgres_cfg *cfg, bool n
 	dial_set(p, "gssencmode", "disable");
 }
 
+/* A host as libpq has it, with each of its addresses: libpq's own lookup would have no deadline. */
+struct dial_host {
+	char name[SQ_PG_HOST], port[SQ_PG_HOST];
+	char names[SQ_PG_ADDRESSES * SQ_PG_HOST], addresses[SQ_PG_ADDRESSES * SQ_PG_ADDRESS];
+	bool local; /* a Unix socket's directory */
+};
+
+/* Finds c->host; a line is in error. */
+static int
+dial_find(struct sq_shared *c, struct dial_host *h)
+{
+	struct sq_pg_addresses found;
+	bool good = sq_pg_host_split(c->host, h->name, h->port);
+	size_t names = 0, addresses = 0;
+	const char *why = NULL;
+	int e;
+
+	assert(good);
+	h->local = h->name[0] == '/';
+	(void)snprintf(h->names, sizeof h->names, "%s", h->name);
+	if (h->local)
+		return SQ_OK;
+	e = sq_pg_lookup(h->name, c->until_ms, &found, &why);
+	if (e != SQ_OK) {
+		c->silent = e == SQ_EAGAIN;
+		sq_pg_say(c, "%s", why);
+		return SQ_EIO;
+	}
+	for (size_t i = 0; i < found.n; i++) {
+		names += (size_t)snprintf(
+		    h->names + names, sizeof h->names - names, "%s%s", i > 0 ? "," : "", h->name);
+		addresses += (size_t)snprintf(h->addresses + addresses,
+		    sizeof h->addresses - addresses, "%s%s", i > 0 ? "," : "", found.v[i]);
+	}
+	return SQ_OK;
+}
+
 /* Connects to c->host; a line is in error. */
 static int
 dial_connect(struct sq_shared *c, const char *password)
 {
 	const struct sq_log_postgres_cfg *cfg = c->cfg;
 	struct parameters p = {.n = 0};
-	char name[SQ_PG_HOST], port[SQ_PG_HOST], application[80], timeout[16];
+	char application[80], timeout[16];
 	PostgresPollingStatusType state = PGRES_POLLING_WRITING;
-	bool good = sq_pg_host_split(c->host, name, port);
+	struct dial_host host;
 
-	assert(good);
+	if (dial_find(c, &host) != SQ_OK)
+		return SQ_EIO;
 	(void)snprintf(
 	    application, sizeof application, "sqmqos-broker/%.60s", cfg->id != NULL ? cfg->id : "");
 	(void)snprintf(timeout, sizeof timeout, "%u", c->deadline_ms);
-	dial_set(&p, "host", name);
-	dial_set(&p, "port", port);
+	dial_set(&p, "host", host.names);
+	if (!host.local)
+		dial_set(&p, "hostaddr", host.addresses);
+	dial_set(&p, "port", host.port);
 	dial_set(&p, "dbname", cfg->database != NULL ? cfg->database : "sqmqos");
 	dial_set(&p, "user", cfg->user != NULL ? cfg->user : "sqmqos");
 	dial_set(&p, "password", password);
@@ -119,7 +159,7 @@ dial_connect(struct sq_shared *c, const char *password)
 	dial_set(&p, "options", " "); /* nor the environment's */
 	dial_set(&p, "target_session_attrs", "read-write");
 	dial_set(&p, "tcp_user_timeout", timeout);
-	dial_set_tls(&p, cfg, sq_pg_host_is_near(name));
+	dial_set_tls(&p, cfg, sq_pg_host_is_near(host.name));
 	c->pg = PQconnectStartParams(p.names, p.values, 0);
 	if (c->pg == NULL)
 		return SQ_ENOMEM;

@@ -1,7 +1,8 @@
 /* Inside the driver of a log in PostgreSQL.
  *
  *   module.c  its ops
- *   dial.c    a connection, to a server that will do; hosts.c: which are tried in which order
+ *   dial.c    a connection, to a server that will do; hosts.c: which are tried in which order;
+ *             lookup.c: their addresses
  *   ready.c   what a new connection sets and looks at; the schema
  *   call.c    statements, sent as one pipeline up to a deadline; what their answers mean
  *   owner.c   append, claim, beat;  read.c: head, records;  keep.c: segments, brokers;  snapshot.c;  moves.c: there and back
@@ -19,13 +20,15 @@
 #include "store/shared/driver.h"
 
 enum {
-	SQ_PG_HOST = 256,  /* bytes of a host as it is configured */
-	SQ_PG_HOSTS = 16,  /* that are tried */
-	SQ_PG_RESULTS = 8, /* statements of one call */
-	SQ_PG_SCHEMA = 64, /* bytes of a schema's name */
-	SQ_PG_SQL = 3072,  /* bytes of a statement */
-	SQ_PG_FORMAT = 1,  /* of the schema: head.format */
-	SQ_PG_PAGE = 1024, /* records of a read */
+	SQ_PG_HOST = 256,    /* bytes of a host as it is configured */
+	SQ_PG_HOSTS = 16,    /* that are tried */
+	SQ_PG_ADDRESS = 64,  /* bytes of an address as text */
+	SQ_PG_ADDRESSES = 8, /* of a host, that are tried */
+	SQ_PG_RESULTS = 8,   /* statements of one call */
+	SQ_PG_SCHEMA = 64,   /* bytes of a schema's name */
+	SQ_PG_SQL = 3072,    /* bytes of a statement */
+	SQ_PG_FORMAT = 1,    /* of the schema: head.format */
+	SQ_PG_PAGE = 1024,   /* records of a read */
 };
 
 /* Statements that are prepared, each for one segment at a time. */
@@ -134,6 +137,17 @@ void sq_pg_hosts_note(const char *host, bool answers);
 bool sq_pg_host_split(const char *host, char *name, char *port);
 /* Whether what goes there stays on this machine. */
 bool sq_pg_host_is_near(const char *name);
+
+/* ---- lookup.c */
+
+struct sq_pg_addresses {
+	char v[SQ_PG_ADDRESSES][SQ_PG_ADDRESS];
+	size_t n;
+};
+/* Finds the addresses of a name, or of an address, up to that time.  SQ_EAGAIN: not in time; SQ_ENOTFOUND;
+ * 'why' is static.  Thread: any. */
+int sq_pg_lookup(
+    const char *name, uint64_t until_ms, struct sq_pg_addresses *, const char **why) SQ_MUST_CHECK;
 
 /* ---- ready.c */
 

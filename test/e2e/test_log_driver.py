@@ -11,6 +11,7 @@ import threading
 import stack as parts
 from client_ca import ClientCa
 from postgres import USER, Postgres, Tls, user
+from pushing import resolver
 from scenario import Skip
 
 WAITS_FOR_COPY = "SELECT count(*) > 0 FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
@@ -21,13 +22,14 @@ WAITS_FOR_LOCK = "SELECT count(*) > 0 FROM pg_stat_activity WHERE wait_event_typ
 class Driver:
     """log_driver (test/support/log_driver.c), and what its last answer told of the head."""
 
-    def __init__(self, env, hosts, deadline_ms=5000, broken=None, **cfg):
+    def __init__(self, env, hosts, deadline_ms=5000, broken=None, environment=None, **cfg):
         build = parts.ROOT / "build" / env.settings.build
         options = [f"{key}={value}" for key, value in {"hosts": hosts, **cfg}.items()]
         self.child = subprocess.Popen(
             [build / "test" / "log_driver", build / "sqmqos-log-postgres.so", str(deadline_ms), *options],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, preexec_fn=parts.in_child,
-            env={**parts.clean_environment(), **({"SQMQOS_BROKEN": broken} if broken else {})})
+            env={**parts.clean_environment(), **({"SQMQOS_BROKEN": broken} if broken else {}),
+                 **(environment or {})})
         self.line, self.head = "", {}
 
     def send(self, *words):
@@ -119,6 +121,32 @@ async def test_the_contract(env):
         assert done.returncode == 0, done.stdout + done.stderr
         made = pg.primary.value("SELECT count(*) FROM pg_namespace WHERE nspname LIKE 't\\_%'")
         assert int(made) >= 15, f"{made} cases ran on PostgreSQL"
+
+
+async def test_a_name_that_is_never_found_holds_nothing_up(env):
+    """libpq's own lookup has no deadline. A host whose name is not found in time is tried last from then on, and
+    asked for once."""
+    names = {"LD_PRELOAD": resolver(env.folder), "NAMES": "never.example=hang also.example=hang"}
+    options = parts.clean_environment().get("ASAN_OPTIONS")
+    names["ASAN_OPTIONS"] = ":".join(filter(None, (options, "verify_asan_link_order=0")))
+
+    def threads(d):
+        return len(os.listdir(f"/proc/{d.child.pid}/task"))
+    with Postgres(env.folder / "pg") as pg:
+        port = pg.primary.port
+        with Driver(env, f"never.example:{port}", deadline_ms=300, environment=names) as d:
+            for _ in range(5):
+                assert d.ask("dial") == "EIO" and "not found in time" in d.line, d.line
+            assert threads(d) == 2
+        with Driver(env, f"never.example:{port},also.example:{port},localhost:{port}", environment=names,
+                    deadline_ms=3000) as d:
+            assert d.dial().claim(0, 11) == 0
+            for _ in range(5):
+                d.ask("hang_up")
+                d.dial()
+            assert threads(d) == 3
+        with Driver(env, f"none.invalid:{port}") as d:
+            assert d.ask("dial") == "EIO" and "none.invalid" in d.line, d.line
 
 
 async def test_a_wait_that_is_cancelled_is_no_success(env):
