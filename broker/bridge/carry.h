@@ -10,9 +10,10 @@
 
 #include "core/buf.h"
 #include "core/msg.h"
+#include "proto/props/names.h"
 
 #define SQ_CARRY_ORIGIN "sqmqos-origin"
-#define SQ_CARRY_HOPS "sqmqos-hops"
+#define SQ_CARRY_HOPS SQ_PROP_HOPS
 #define SQ_CARRY_TOPIC "sqmqos-topic"   /* the topic, where the peer has another way to say it */
 #define SQ_CARRY_RETAIN "sqmqos-retain" /* "1" */
 

@@ -25,8 +25,9 @@ struct sq_dedups;
 struct sq_shard;
 
 enum {
-	SQ_DEDUP_BYTES = 64,                 /* of a key, with what the allocator adds */
-	SQ_DEDUP_LEFT_MS = 24 * 3600 * 1000, /* keys of a bridge that is no more */
+	SQ_DEDUP_BYTES = 64, /* of a key, with what the allocator adds */
+	SQ_DEDUP_LEFT_MS = 7 * 24 * 3600 *
+	    1000, /* keys of a bridge that is no more: no dedup.for is longer */
 };
 
 struct sq_dedup_key {

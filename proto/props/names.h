@@ -27,8 +27,12 @@
 #define SQ_PROP_TIME "sqmqos-time"
 /* Of how many pushes, one after another, the message is the reply. */
 #define SQ_PROP_REPLIES "sqmqos-replies"
+/* Of what came over a bridge: those that it has passed, and how often its peer has tried before. */
+#define SQ_PROP_HOPS "sqmqos-hops"
+#define SQ_PROP_PEER_ATTEMPTS "sqmqos-peer-attempts"
 #define SQ_PROPS_WRITTEN \
 	SQ_PROP_DEAD_REASON, SQ_PROP_DEAD_TIME, SQ_PROP_DEAD_QUEUE, SQ_PROP_DEAD_DETAIL, \
-	    SQ_PROP_TARGET, SQ_PROP_OUTCOME, SQ_PROP_TIME, SQ_PROP_REPLIES
+	    SQ_PROP_TARGET, SQ_PROP_OUTCOME, SQ_PROP_TIME, SQ_PROP_REPLIES, SQ_PROP_HOPS, \
+	    SQ_PROP_PEER_ATTEMPTS
 
 #endif

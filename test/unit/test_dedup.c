@@ -249,7 +249,7 @@ Test(dedup, a_window_that_is_made_smaller_loses_the_oldest)
 	cr_assert(knows("m:3"));
 }
 
-Test(dedup, keys_of_a_bridge_that_is_no_more_stay_for_a_day)
+Test(dedup, keys_of_a_bridge_that_is_no_more_stay_for_a_week)
 {
 	add(key("m:1"));
 	sq_dedup_close(&d);
