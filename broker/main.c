@@ -7,6 +7,7 @@
 
 #include "broker/config/aside.h"
 #include "broker/config/check.h"
+#include "broker/config/lint.h"
 #include "broker/config/config.h"
 #include "broker/config/explain.h"
 #include "broker/config/live.h"
@@ -94,6 +95,8 @@ main(int argc, char **argv, char **envp)
 		return sq_probe_main(self.name, argc, argv);
 	if (argc > 1 && strcmp(argv[1], "--new-token") == 0)
 		return sq_aside_new_token(&self, argc, argv);
+	if (argc > 1 && strcmp(argv[1], "--lint") == 0)
+		return sq_lint_run((const char *const *)argv + 2, (size_t)argc - 2);
 	main_hold_signals();
 	asked.check_only = sq_program_check_only(&argc, argv);
 	asked.check_store = sq_program_flag(&argc, argv, "--check-store");

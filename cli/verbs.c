@@ -50,8 +50,9 @@ static int run_why(const struct sq_run *);
 static const struct sq_verb verbs[] = {
     {"inject", "", NULL, "print manifests as the injector would make their pods", OF_MANIFESTS,
 	BIT(FILE), sq_run_manifests, NULL},
-    {"lint", "", NULL, "print what is wrong in manifests, as file:line:column: reason",
-	OF_MANIFESTS, BIT(FILE), sq_run_manifests, NULL},
+    {"lint", "", "[FILE ...]",
+	"print what is wrong in a broker's files, as file:line: reason, or in manifests (-f)",
+	OF_MANIFESTS, 0, sq_run_lint, NULL},
     {"explain", "", NULL, "say which queues, bindings, limits and rules manifests would make",
 	OF_MANIFESTS, BIT(FILE), sq_run_manifests, NULL},
     {"scale", "", NULL,

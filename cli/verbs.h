@@ -43,6 +43,7 @@ int sq_verbs_run(int argc, char **argv);
 /* --- verbs, each in a file of its name --- */
 
 int sq_run_manifests(const struct sq_run *);
+int sq_run_lint(const struct sq_run *);
 int sq_run_completion(const struct sq_run *);
 int sq_run_help(const struct sq_run *);
 int sq_run_man(const struct sq_run *);

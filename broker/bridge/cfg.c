@@ -385,8 +385,45 @@ sq_bridge_cfg_equal(const struct sq_bridge_cfg *a, const struct sq_bridge_cfg *b
 	return sq_config_differ(&x, &y, sq_bridge_keys, sq_bridge_keys_n, 0, &none) == 0;
 }
 
+/* Appends a row of the table without the column of what is live, which all are, and what all keys begin
+ * with. */
+static void
+markdown_row(const char *row, size_t len, struct sq_buf *out)
+{
+	enum { KEY, VALUE, DEFAULT, LIVE };
+	static const char between[] = " | ";
+	const char *end = row + len;
+
+	for (unsigned column = KEY; row < end; column++) {
+		const char *next = memmem(row, (size_t)(end - row), between, strlen(between));
+		size_t n = next != NULL ? (size_t)(next - row) + strlen(between)
+					: (size_t)(end - row);
+		size_t skip = strlen("| `") + strlen(below);
+
+		if (column == KEY && n > skip &&
+		    memcmp(row + strlen("| `"), below, strlen(below)) == 0)
+			sq_buf_printf(out, "| `%.*s", (int)(n - skip), row + skip);
+		else if (column != LIVE)
+			sq_buf_append(out, row, n);
+		row += n;
+	}
+}
+
 void
 sq_bridge_cfg_markdown(struct sq_buf *out)
 {
-	sq_config_markdown(sq_bridge_keys, sq_bridge_keys_n, out);
+	struct sq_buf table = {0};
+	const char *at, *end;
+
+	sq_config_markdown(sq_bridge_keys, sq_bridge_keys_n, &table);
+	sq_buf_u8(&table, '\0');
+	for (at = (const char *)sq_buf_data(&table); *at != '\0'; at = end + 1) {
+		end = strchr(at, '\n');
+		if (strncmp(at, "|---", 4) == 0)
+			sq_buf_printf(out, "|---|---|---|---|");
+		else
+			markdown_row(at, (size_t)(end - at), out);
+		sq_buf_u8(out, '\n');
+	}
+	sq_buf_fini(&table);
 }

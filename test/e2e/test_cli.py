@@ -236,7 +236,7 @@ async def test_what_is_not_yaml_is_said_with_its_place(env):
 
 async def test_options_that_are_wrong(env):
     cli = Cli(env)
-    for argv, why in (((), "a command is missing"), (("lint",), "-f FILE is missing"),
+    for argv, why in (((), "a command is missing"), (("lint",), "missing: FILE of a broker, or -f FILE of manifests"),
                       (("lint", "-f"), "a value is missing for -f"),
                       (("lint", "-x"), "unknown option -x"),
                       (("link", "-f", "x"), "unknown command link"),
@@ -249,7 +249,8 @@ async def test_options_that_are_wrong(env):
                       (("queues", "ls", "-f", "x"), "--filename is nothing for queues"),
                       (("queues", "ls", "--limit", "0"), "--limit is a number from 1 to 1000000, not 0"),
                       (("queues", "ls", "--limit", "9x"), "--limit is a number"),
-                      (("lint", "more", "-f", "x"), "files are given by -f; what is this: more"),
+                      (("explain", "more", "-f", "x"), "files are given by -f; what is this: more"),
+                      (("lint", "more", "-f", "x"), "manifests are given by -f, and alone; what is this: more"),
                       (("lint", "-f", "missing"), "missing: No such file or directory")):
         out, error = await cli.run(*argv, code=2)
         assert out == "" and error.startswith(f"sqmqos: {why}"), (argv, error)

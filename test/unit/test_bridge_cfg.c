@@ -6,6 +6,7 @@
 
 #include "broker/bridge/cfg.h"
 #include "broker/bridge/cfg_priv.h"
+#include "core/file.h"
 #include "core/mem.h"
 
 #define AMQP "bridges:\n  b:\n    space: shop\n    kind: amqp\n"
@@ -406,4 +407,16 @@ Test(bridge_cfg, equal_is_what_says_the_same)
 	cr_expect_not(sq_bridge_cfg_equal(bridge(&a, 0), bridge(&b, 0)));
 	sq_bridge_cfgs_fini(&b);
 	sq_bridge_cfgs_fini(&a);
+}
+
+Test(bridge_cfg, the_page_has_the_table)
+{
+	struct sq_buf table = {0}, page = {0};
+
+	cr_assert(sq_file_read(SQ_BRIDGES_PAGE, 1 << 20, &page) == SQ_OK);
+	sq_bridge_cfg_markdown(&table);
+	cr_expect(strstr(text_of(&page), text_of(&table)) != NULL, "%s has another table than:\n%s",
+	    SQ_BRIDGES_PAGE, text_of(&table));
+	sq_buf_fini(&table);
+	sq_buf_fini(&page);
 }
