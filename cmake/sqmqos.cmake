@@ -15,6 +15,7 @@ option(SQ_FUZZ "libFuzzer targets (clang)" OFF)
 option(SQ_BROKEN_ACK "acknowledge before the commit, for ./dev torture --broken" OFF)
 option(SQ_RULE_BROKEN "rules of the shared log that a test can break (store/shared/rule.h)" OFF)
 option(SQ_BRIDGE_AMQP "bridges to RabbitMQ, by librabbitmq" ON)
+option(SQ_BRIDGE_SQS "bridges to Amazon SQS, by libcurl" ON)
 option(SQ_FAULTS "named fault points for crash tests (core/fault.h)" OFF)
 
 add_library(sq_flags INTERFACE)

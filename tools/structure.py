@@ -27,7 +27,7 @@ GROUND = "ground"
 FLOORS = {
     "broker": [["broker/main.c"], ["broker/program"], ["broker/config"], ["broker/front/console", "broker/front/deeds", "broker/front/http", "broker/front/link", "broker/front/tap",
                 "broker/front/view"],
-               ["broker/front/access", "broker/front/door"], ["broker"], ["broker/bridge/kinds"], ["broker/bridge/amqp"],
+               ["broker/front/access", "broker/front/door"], ["broker"], ["broker/bridge/kinds"], ["broker/bridge/amqp", "broker/bridge/sqs"],
                ["broker/bridge", "broker/push"], ["broker/deed", "broker/intake", "broker/subscriber"],
                ["broker/session"], ["broker/publish"], ["broker/group"], ["broker/shard"],
                ["broker/route"], ["broker/engine/engines"],

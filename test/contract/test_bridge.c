@@ -8,11 +8,18 @@
 #include "../support/bridge_peer.h"
 #include "../support/bridge_user.h"
 #include "../support/fake_bridge.h"
+#include "../support/sqs_bridge_peer.h"
 #include "core/clock.h"
 
 enum { MANY = 200, LANES = 7 };
 
-static const struct bridge_peer *const all[] = {&fake_bridge_peer};
+static const struct bridge_peer *const all[] = {
+    &fake_bridge_peer,
+#ifdef SQ_BRIDGE_HAS_SQS
+    &sqs_bridge_peer,
+    &sqs_fifo_bridge_peer,
+#endif
+};
 
 static const struct bridge_peer *peer;
 static struct bridge_user u;
@@ -62,6 +69,8 @@ in_each(void (*fn)(void))
 		peer->begin(address);
 		configure();
 		bridge_user_init(&u, peer->kind);
+		if (peer->equip != NULL)
+			peer->equip(&u);
 		fn();
 		bridge_user_fini(&u);
 		peer->end();

@@ -9,6 +9,8 @@
 #include "broker/bridge/bridge.h"
 #include "broker/bridge/cfg.h"
 
+struct bridge_user;
+
 enum { PEER_TEXT = 256 };
 
 /* A message at the peer: what it got, or what it gives. */
@@ -26,6 +28,8 @@ struct bridge_peer {
 	/* Makes it new: it has no message.  The bridge's target and source are there. */
 	void (*begin)(const char *address);
 	void (*end)(void);
+	/* Gives the user what the kind needs of it, beside what all have.  NULL: nothing. */
+	void (*equip)(struct bridge_user *);
 	/* Fills in what is the kind's own: where it is, who one is; and of the one rule of 'out' and of 'in'
 	 * the target and the source.  The suite has set what holds for any kind: the filter "t/#", to
 	 * "got/..." what the kind has as a topic. */

@@ -6,9 +6,27 @@
 #include <time.h>
 
 #include "core/clock.h"
+#include "core/heap.h"
 #include "core/task.h"
+#include "web/worker.h"
 
 enum { UNTIL_MS = 60000, LOOK_NS = 20000000 };
+
+/* Alarms of kinds: web/worker.h, with the test's thread as the worker. */
+static struct sq_heap alarms;
+
+void
+sq_worker_alarm(struct sq_alarm *a, uint64_t at_ms)
+{
+	a->at.owner = a;
+	sq_heap_set(&alarms, &a->at, at_ms);
+}
+
+void
+sq_worker_alarm_off(struct sq_alarm *a)
+{
+	sq_heap_remove(&alarms, &a->at);
+}
 
 static void
 user_post(void *owner, struct sq_task *t)
@@ -105,6 +123,9 @@ bridge_user_fini(struct bridge_user *u)
 		sq_msg_unref(&u->offers[i].msg);
 	pthread_cond_destroy(&u->cond);
 	pthread_mutex_destroy(&u->lock);
+	cr_assert_eq(alarms.n, 0U, "an alarm is left");
+	sq_heap_fini(&alarms);
+	alarms = (struct sq_heap){0};
 }
 
 void
@@ -140,10 +161,16 @@ user_next(struct bridge_user *u)
 void
 bridge_user_run(struct bridge_user *u)
 {
+	struct sq_heap_node *due;
 	struct sq_task *t;
 
 	while ((t = user_next(u)) != NULL)
 		t->run(t);
+	while ((due = sq_heap_pop(&alarms, sq_clock_ms())) != NULL) {
+		struct sq_alarm *a = due->owner;
+
+		a->run(a);
+	}
 }
 
 /* Until a task is there, or some time is over: the peer has no way to post. */
