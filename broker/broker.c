@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "broker/bridge/bridges.h"
 #include "broker/publish/buried.h"
 #include "broker/publish/dead_queues.h"
 #include "broker/publish/delayed.h"
@@ -191,9 +192,23 @@ broker_push(struct sq_broker *b)
 {
 	if (b->cfg.push == NULL)
 		return;
-	b->pushes = sq_pushes_new(b, b->cfg.push);
-	sq_subscribers_add_user(b->subscribers, sq_pushes_user(b->pushes));
-	sq_pushes_loaded(b->pushes);
+	b->serving.pushes = sq_pushes_new(b, b->cfg.push);
+	sq_subscribers_add_user(b->subscribers, sq_pushes_user(b->serving.pushes));
+	sq_pushes_loaded(b->serving.pushes);
+}
+
+static int
+broker_bridge(struct sq_broker *b)
+{
+	int err;
+
+	if (b->cfg.bridges == NULL)
+		return SQ_OK;
+	b->serving.bridges = sq_bridges_new(b, b->cfg.bridges);
+	err = sq_bridges_load(b->serving.bridges);
+	if (err == SQ_OK)
+		sq_subscribers_add_user(b->subscribers, sq_bridges_user(b->serving.bridges));
+	return err;
 }
 
 struct sq_broker *
@@ -247,6 +262,11 @@ sq_broker_load(struct sq_broker *b, struct sq_buf *err)
 		return load;
 	}
 	broker_push(b);
+	load = broker_bridge(b);
+	if (load != SQ_OK) {
+		broker_say_load(b, load, err);
+		return load;
+	}
 	b->engine->ops->start.ready(b->engine);
 	sq_endings_start(b);
 	return SQ_OK;
@@ -263,8 +283,10 @@ sq_broker_write_queues(struct sq_broker *b, struct sq_buf *out)
 {
 	sq_watch_write(b->watch, out);
 	sq_shares_write(b->shares, out);
-	if (b->pushes != NULL)
-		sq_pushes_write_metrics(b->pushes, out);
+	if (b->serving.pushes != NULL)
+		sq_pushes_write_metrics(b->serving.pushes, out);
+	if (b->serving.bridges != NULL)
+		sq_bridges_write_metrics(b->serving.bridges, out);
 }
 
 void
@@ -309,7 +331,13 @@ sq_broker_replies(const struct sq_broker *b)
 struct sq_pushes *
 sq_broker_pushes(const struct sq_broker *b)
 {
-	return b->pushes;
+	return b->serving.pushes;
+}
+
+struct sq_bridges *
+sq_broker_bridges(const struct sq_broker *b)
+{
+	return b->serving.bridges;
 }
 
 struct sq_view *
@@ -318,8 +346,9 @@ sq_broker_view(const struct sq_broker *b)
 	return b->view;
 }
 
+/* What is left when bridges have closed. */
 static void
-shard_stop(struct sq_task *t)
+shard_stop_rest(struct sq_task *t)
 {
 	struct sq_shard *sh = SQ_CONTAINER_OF(t, struct turn, stop)->shard;
 
@@ -329,6 +358,19 @@ shard_stop(struct sq_task *t)
 	sq_sessions_stop(sh);
 	sq_endings_stop(sh);
 	sq_broker_object(sh->broker, -1);
+}
+
+static void
+shard_stop(struct sq_task *t)
+{
+	const struct sq_shard *sh = SQ_CONTAINER_OF(t, struct turn, stop)->shard;
+	struct sq_bridges *bridges = sh->broker->serving.bridges;
+
+	t->run = shard_stop_rest;
+	if (bridges != NULL)
+		sq_bridges_stop(bridges, sq_worker_index(sh->worker), t);
+	else
+		shard_stop_rest(t);
 }
 
 void
@@ -352,7 +394,8 @@ sq_broker_free(struct sq_broker **bp)
 	if (b == NULL)
 		return;
 	sq_subscribers_free(&b->subscribers);
-	sq_pushes_free(&b->pushes);
+	sq_pushes_free(&b->serving.pushes);
+	sq_bridges_free(&b->serving.bridges);
 	sq_groups_clear(b);
 	sq_dead_free(&b->dead);
 	sq_groups_free(&b->groups);
@@ -392,6 +435,8 @@ call_shard(const struct sq_call *c)
 
 	if (c->kind == SQ_CALL_QUEUE)
 		return sq_subscribers_shard(b->subscribers, c);
+	if (c->kind == SQ_CALL_BRIDGE)
+		return sq_bridges_shard(b->serving.bridges, c);
 	return &b->shards[c->kind == SQ_CALL_PUBLISH ? c->in.publish.worker
 						     : c->key_hash % b->n_shards];
 }
@@ -405,6 +450,8 @@ call_run(struct sq_shard *sh, struct sq_call *c)
 		sq_intake_call(sh, c, draining);
 	else if (c->kind == SQ_CALL_QUEUE)
 		sq_subscriber_call(sh, c, draining);
+	else if (c->kind == SQ_CALL_BRIDGE)
+		sq_bridges_call(sh->broker->serving.bridges, sh, c);
 	else
 		sq_sessions_call(sh, c, draining);
 }
@@ -533,6 +580,23 @@ broker_tick_first(struct turn *turn, uint64_t now_ms)
 	}
 }
 
+static void
+broker_tick_drain(struct turn *turn)
+{
+	struct sq_shard *sh = turn->shard;
+	struct sq_bridges *bridges = sh->broker->serving.bridges;
+	unsigned worker = sq_worker_index(sh->worker);
+	bool idle = true;
+
+	if (bridges != NULL) {
+		sq_bridges_drain(bridges, worker);
+		idle = sq_bridges_idle(bridges, worker);
+	}
+	sq_subscribers_drain(sh);
+	sq_replies_drain(sh->broker->replies, worker);
+	atomic_store(&turn->drained, idle && sq_sessions_idle(sh));
+}
+
 void
 sq_broker_tick(struct sq_broker *b, struct sq_worker *w)
 {
@@ -542,18 +606,17 @@ sq_broker_tick(struct sq_broker *b, struct sq_worker *w)
 
 	sq_sessions_tick(sh, now_ms);
 	sq_subscribers_tick(sh, now_ms);
-	if (b->pushes != NULL)
-		sq_pushes_tick(b->pushes, sq_worker_index(w), now_ms);
+	if (b->serving.pushes != NULL)
+		sq_pushes_tick(b->serving.pushes, sq_worker_index(w), now_ms);
+	if (b->serving.bridges != NULL)
+		sq_bridges_tick(b->serving.bridges, sq_worker_index(w), now_ms);
 	sq_pace_tick(sh, now_ms);
 	sq_endings_tick(sh);
 	if (sq_worker_index(w) == 0)
 		broker_tick_first(turn, now_ms);
 	sq_replies_tick(b->replies, sq_worker_index(w), now_ms);
-	if (atomic_load(&b->turns->draining)) {
-		sq_subscribers_drain(sh);
-		sq_replies_drain(b->replies, sq_worker_index(w));
-		atomic_store(&turn->drained, sq_sessions_idle(sh));
-	}
+	if (atomic_load(&b->turns->draining))
+		broker_tick_drain(turn);
 }
 
 void

@@ -19,6 +19,7 @@
 #include "core/metrics.h"
 
 struct sq_acl;
+struct sq_bridges;
 struct sq_broker;
 struct sq_call;
 struct sq_engine;
@@ -62,6 +63,8 @@ void sq_broker_write_queues(struct sq_broker *, struct sq_buf *out);
 struct sq_subscribers *sq_broker_subscribers(const struct sq_broker *);
 /* NULL: nothing is pushed. */
 struct sq_pushes *sq_broker_pushes(const struct sq_broker *);
+/* NULL: there are no bridges. */
+struct sq_bridges *sq_broker_bridges(const struct sq_broker *);
 /* Puts rules in force, also for existing sessions; takes over the reference.  Thread: any. */
 void sq_broker_set_acl(struct sq_broker *, struct sq_acl *);
 

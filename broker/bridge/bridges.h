@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "core/buf.h"
+#include "core/err.h"
 
 struct sq_bridge_file;
 struct sq_bridge_kind;
@@ -24,6 +25,7 @@ struct sq_creds;
 struct sq_out_shared;
 struct sq_shard;
 struct sq_subscribers_user;
+struct sq_task;
 
 #define SQ_BRIDGE_QUEUE "bridge." /* what the names of their queues begin with */
 
@@ -39,14 +41,17 @@ struct sq_bridges_cfg {
 };
 
 /* Makes it, without a bridge, a thread, or anything of note.  'b', and what 'cfg' points to, outlive
- * it.  Before workers turn, when the store's queues are there. */
+ * it. */
 struct sq_bridges *sq_bridges_new(struct sq_broker *b, const struct sq_bridges_cfg *cfg);
+/* Reads what the store has of bridges; before workers turn.  Returns the engine's error; SQ_EINVAL: a
+ * record does not read. */
+int sq_bridges_load(struct sq_bridges *) SQ_MUST_CHECK;
 /* After the workers have ended. */
 void sq_bridges_free(struct sq_bridges **);
 /* What named queues call; of sq_subscribers_add_user(). */
 const struct sq_subscribers_user *sq_bridges_user(struct sq_bridges *);
 
-/* Has the bridges be those of the files, each name once, all of them checked: one that is as it was goes
+/* Has the bridges be those of the files, all of them checked, of two of one name the first: one that is as it was goes
  * on untouched, one that differs closes and opens again, and what is new opens.  'whole': these are all,
  * and others go.  References are the caller's.  A line of the log says each change.  Thread: one. */
 void sq_bridges_set(struct sq_bridges *, struct sq_bridge_file *const *files, size_t n, bool whole);
@@ -61,9 +66,9 @@ void sq_bridges_tick(struct sq_bridges *, unsigned worker, uint64_t now_ms);
 void sq_bridges_drain(struct sq_bridges *, unsigned worker);
 /* Whether nothing is out or on its way in any more.  After sq_bridges_drain(), on each worker. */
 bool sq_bridges_idle(const struct sq_bridges *, unsigned worker);
-/* Closes all, within a bounded time: what peers accept until then is settled before queues end.  On each
- * worker, once; each bridge is an object of the broker (sq_broker_object()) until it has closed. */
-void sq_bridges_stop(struct sq_bridges *, unsigned worker);
+/* Closes all, within a bounded time, and then has 'stopped' run on the worker: what peers accept until then
+ * is settled, so queues end later.  On each worker, once. */
+void sq_bridges_stop(struct sq_bridges *, unsigned worker, struct sq_task *stopped);
 
 /* The worker of a SQ_CALL_BRIDGE.  Thread: any. */
 struct sq_shard *sq_bridges_shard(struct sq_bridges *, const struct sq_call *);

@@ -1,6 +1,7 @@
 /* A call: a request of a peer on its way from a front to the owner of its session and back; that of a
  * publisher without a session (SQ_CALL_PUBLISH) goes to the worker that it names, and one about a named
- * queue (SQ_CALL_QUEUE, broker/port/queue.h) to the queue's.
+ * queue (SQ_CALL_QUEUE, broker/port/queue.h) to the queue's, about a bridge (SQ_CALL_BRIDGE,
+ * broker/port/bridge.h) to the bridge's.
  *
  * The front allocates a call and keeps it until it is answered, also when the request has ended
  * meanwhile: a reset stream only drops the answer.  Each call is answered exactly once. */
@@ -10,6 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "broker/port/bridge.h"
 #include "broker/port/queue.h"
 #include "broker/port/verdict.h"
 #include "core/block.h"
@@ -35,6 +37,7 @@ enum sq_call_kind {
 	SQ_CALL_DETACH,
 	SQ_CALL_PUBLISH,
 	SQ_CALL_QUEUE,
+	SQ_CALL_BRIDGE,
 };
 
 /* The body of SQ_CALL_SUBSCRIPTIONS: 'n' entries, in a layout of the front's. */
@@ -112,6 +115,7 @@ union sq_call_in {
 	struct sq_detach detach;
 	struct sq_call_publish publish;
 	struct sq_call_queue queue;
+	struct sq_call_bridge bridge;
 };
 
 /* The contents of a good answer.  Settlements, a detach and Subscriptions with a mark have none. */
@@ -121,6 +125,7 @@ union sq_call_out {
 	struct sq_codes codes;                /* of Subscriptions */
 	const struct sq_published *published; /* 'n' of a publish; committed, but for QoS 0 */
 	struct sq_queue_out queue;            /* the front ends it by sq_queue_out_fini() */
+	struct sq_bridge_answer bridge;       /* the same, by sq_bridge_answer_fini() */
 };
 
 struct sq_call {

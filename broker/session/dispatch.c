@@ -27,6 +27,7 @@ dispatch_again(struct sq_session *s, struct sq_call *c)
 	case SQ_CALL_SETTLEMENTS:
 	case SQ_CALL_PUBLISH:
 	case SQ_CALL_QUEUE:
+	case SQ_CALL_BRIDGE:
 		assert(false); /* these never wait here */
 	}
 }
@@ -152,6 +153,7 @@ dispatch_run(struct sq_session *s, struct sq_call *c)
 	case SQ_CALL_ATTACH:
 	case SQ_CALL_PUBLISH:
 	case SQ_CALL_QUEUE:
+	case SQ_CALL_BRIDGE:
 		assert(false); /* these have no session */
 	}
 }

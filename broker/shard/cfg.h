@@ -11,6 +11,7 @@
 #include "store/log.h"
 
 struct sq_acl;
+struct sq_bridges_cfg;
 struct sq_engine_ops;
 struct sq_push_cfg;
 struct sq_tenant_grant;
@@ -65,8 +66,9 @@ struct sq_broker_cfg {
 	size_t n_shares;
 	const struct sq_tenant_grant *grants; /* outlive the broker */
 	size_t n_grants;
-	struct sq_acl *acl;             /* a reference, taken over; NULL: no rules */
-	const struct sq_push_cfg *push; /* outlives the broker; NULL: nothing is pushed */
+	struct sq_acl *acl;                   /* a reference, taken over; NULL: no rules */
+	const struct sq_push_cfg *push;       /* outlives the broker; NULL: nothing is pushed */
+	const struct sq_bridges_cfg *bridges; /* the same; NULL: there are no bridges */
 };
 
 #endif

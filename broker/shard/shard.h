@@ -52,6 +52,12 @@ struct sq_system {
 	atomic_uint_fast64_t number;
 };
 
+/* Who serves named queues beside those who pull; written by broker.c.  NULL: nobody. */
+struct sq_serving {
+	struct sq_pushes *pushes;   /* push/ */
+	struct sq_bridges *bridges; /* bridge/ */
+};
+
 /* The state that all workers share, with the same rule. */
 struct sq_broker {
 	struct sq_broker_cfg cfg;
@@ -76,9 +82,9 @@ struct sq_broker {
 	struct sq_taps *taps;
 	struct sq_replies *replies;
 	struct sq_subscribers *subscribers; /* subscriber/ */
-	struct sq_pushes *pushes;           /* push/; NULL: there is none */
-	struct sq_turns *turns;             /* broker.c */
-	struct sq_view *view;               /* tables.c */
+	struct sq_serving serving;
+	struct sq_turns *turns; /* broker.c */
+	struct sq_view *view;   /* tables.c */
 };
 
 /* Starts numbers above those of each earlier opening of the store; 'engine' is open. */

@@ -16,8 +16,8 @@ struct sq_declare {
 	const char *name;
 	const struct sq_declaration *decl;
 	bool in_file;
-	bool owned;    /* by the queue's owner: owned.h */
-	bool releases; /* the same, who is about to be gone */
+	bool owned;         /* by the queue's owner: owned.h */
+	bool releases;      /* the same, who is about to be gone */
 	const char *who;    /* with whose rights its push replies; NULL: "subscriber:SPACE/NAME" */
 	struct sq_txn *txn; /* empty: gets the records */
 };

@@ -360,7 +360,7 @@ peer_out_run(struct sq_task *t)
 	peer_lock(p);
 	f->half.posted = false;
 	peer_unlock(p);
-	while ((away || f->half.closed != NULL) && f->n_held > 0)
+	while ((away || (f->half.closed != NULL && !p->holds_close)) && f->n_held > 0)
 		out_end(f, 0,
 		    &(struct sq_offer_end){
 			.how = SQ_OFFER_LATER, .uncertain = away && p->uncertain, .why = "cut"});

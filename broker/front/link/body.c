@@ -46,6 +46,7 @@ body_in(struct sq_call *c, unsigned version)
 		return sq_detach_decode(p, len, version, &c->in.detach);
 	case SQ_CALL_PUBLISH:
 	case SQ_CALL_QUEUE:
+	case SQ_CALL_BRIDGE:
 		break; /* none of the link's */
 	}
 	return SQ_EINVAL;
