@@ -10,6 +10,7 @@
 #include "broker/front/http/answer.h"
 #include "broker/front/http/asked.h"
 #include "broker/front/http/batch.h"
+#include "broker/front/http/bridges.h"
 #include "broker/front/http/elsewhere.h"
 #include "broker/front/http/fields.h"
 #include "broker/front/http/letters.h"
@@ -68,6 +69,10 @@ static const struct {
     [SQ_HTTP_RESOURCE_EXTEND] = {.prepare = sq_http_lease},
     [SQ_HTTP_RESOURCE_LETTERS] = {.prepare = sq_http_letters},
     [SQ_HTTP_RESOURCE_REDRIVE] = {.handle = sq_http_redrive},
+    [SQ_HTTP_RESOURCE_BRIDGES] = {.handle = sq_http_bridges},
+    [SQ_HTTP_RESOURCE_BRIDGE] = {.handle = sq_http_bridges},
+    [SQ_HTTP_RESOURCE_BRIDGE_PAUSE] = {.handle = sq_http_bridges},
+    [SQ_HTTP_RESOURCE_BRIDGE_RESUME] = {.handle = sq_http_bridges},
 };
 
 static_assert(SQ_ARRAY_LEN(handlers) == SQ_HTTP_RESOURCE_COUNT, "each has one");

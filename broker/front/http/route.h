@@ -80,7 +80,11 @@ enum sq_http_query { SQ_HTTP_QUERIES(SQ_HTTP_QUERY_ENUM) SQ_HTTP_QUERY_COUNT };
 	R(EXTEND, "extend", "/v1/leases/{lease}/extend", SQ_HTTP_POST, SQ_HTTP_TAKES(BY)) \
 	R(LETTERS, "letters", "/v1/dead-letters/{space}/messages", SQ_HTTP_GET, \
 	    SQ_HTTP_TAKES(PEEK) | SQ_HTTP_TAKES(AFTER)) \
-	R(REDRIVE, "redrive", "/v1/dead-letters/{space}/redrive", SQ_HTTP_POST, 0)
+	R(REDRIVE, "redrive", "/v1/dead-letters/{space}/redrive", SQ_HTTP_POST, 0) \
+	R(BRIDGES, "bridges", "/v1/bridges", SQ_HTTP_GET, 0) \
+	R(BRIDGE, "bridge", "/v1/bridges/{bridge}", SQ_HTTP_GET, 0) \
+	R(BRIDGE_PAUSE, "bridge-pause", "/v1/bridges/{bridge}/pause", SQ_HTTP_POST, 0) \
+	R(BRIDGE_RESUME, "bridge-resume", "/v1/bridges/{bridge}/resume", SQ_HTTP_POST, 0)
 
 #define SQ_HTTP_RESOURCE_ENUM(symbol, name, path, methods, keys) SQ_HTTP_RESOURCE_##symbol,
 enum sq_http_resource { SQ_HTTP_RESOURCES(SQ_HTTP_RESOURCE_ENUM) SQ_HTTP_RESOURCE_COUNT };
