@@ -65,6 +65,7 @@ int sq_run_subscribers(const struct sq_run *); /* ls, show */
 int sq_run_set(const struct sq_run *);         /* subscribers.c, as the next two */
 int sq_run_push_test(const struct sq_run *);
 int sq_run_request(const struct sq_run *);
+int sq_run_bridges(const struct sq_run *); /* bridges.c: ls, show, pause, resume */
 /* Those of other verbs with a URL of the HTTP API. */
 int sq_run_pub_http(const struct sq_run *);
 int sq_run_purge_http(const struct sq_run *);

@@ -3,16 +3,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/view/cell.h"
+#include "cli/api/shown.h"
 #include "cli/view/safe.h"
-#include "cli/view/table.h"
-#include "core/json_bounds.h"
 #include "core/mem.h"
 #include "core/percent.h"
 
 enum {
-	QUEUES_DEPTH_MAX = 16,
-	QUEUES_VALUES_MAX = 200000,
 	QUEUES_PAGES_MAX = 100000,
 	NAME_MAX_BYTES = 64, /* of a setting */
 	REDRIVE_PAGE = 1000, /* letters that one request publishes, unless it says fewer */
@@ -179,15 +175,6 @@ queues_strange(struct sq_buf *err)
 	return SQ_EINVAL;
 }
 
-static json_t *
-queues_parse(struct sq_bytes text)
-{
-	if (text.len == 0 ||
-	    !sq_json_bounded((const char *)text.p, text.len, QUEUES_DEPTH_MAX, QUEUES_VALUES_MAX))
-		return NULL;
-	return json_loadb((const char *)text.p, text.len, JSON_REJECT_DUPLICATES, NULL);
-}
-
 /* Adds the queues of one page; '*next' is a text of the answer, or NULL after the last one. */
 static int
 queues_page(struct sq_api *api, const char *after, json_t *all, char **next, struct sq_buf *err)
@@ -208,7 +195,7 @@ queues_page(struct sq_api *api, const char *after, json_t *all, char **next, str
 	sq_buf_fini(&path);
 	if (rc != SQ_OK)
 		return rc;
-	page = queues_parse(got.body);
+	page = sq_shown_parse(got.body);
 	if (!json_is_array(json_object_get(page, "queues")))
 		rc = queues_strange(err);
 	else
@@ -237,97 +224,18 @@ queues_all(struct sq_api *api, json_t *all, struct sq_buf *err)
 
 /* ---- for people ---- */
 
-/* The value of a member, as text: "-" where there is none. */
-static void
-show_value(struct sq_buf *out, const json_t *value)
-{
-	char *text;
-
-	if (value == NULL || json_is_null(value)) {
-		sq_buf_printf(out, "-");
-	} else if (json_is_string(value)) {
-		sq_safe(out, json_string_value(value), json_string_length(value));
-	} else {
-		text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
-		sq_safe(out, text, strlen(text));
-		free(text);
-	}
-}
-
-/* "90000ms" as "1m 30s". */
-static bool
-list_span(struct sq_buf *out, const json_t *value)
-{
-	const char *text = json_string_value(value);
-	char *end = NULL;
-	unsigned long long ms;
-
-	if (text == NULL || *text < '0' || *text > '9')
-		return false;
-	ms = strtoull(text, &end, 10);
-	if (strcmp(end, "ms") != 0)
-		return false;
-	sq_cell_span(out, ms);
-	return true;
-}
-
-static void
-list_cell(struct sq_table *t, const char *member, const json_t *value)
-{
-	struct sq_buf text = {0};
-	const char *dot = strrchr(member, '.'), *last = dot != NULL ? dot + 1 : member;
-
-	if (strcmp(last, "oldestAge") != 0 || !list_span(&text, value))
-		show_value(&text, value);
-	sq_table_cell(t, (char *)sq_buf_data(&text), sq_buf_len(&text));
-	sq_buf_fini(&text);
-}
-
-/* A member of the object, or of objects within it: "settings.push.url". */
-static json_t *
-list_member(json_t *object, const char *path)
-{
-	char name[NAME_MAX_BYTES];
-	size_t len;
-
-	while (object != NULL && (len = strcspn(path, ".")) > 0 && path[len] == '.') {
-		memcpy(name, path, len);
-		name[len] = '\0';
-		object = json_object_get(object, name);
-		path += len + 1;
-	}
-	return json_object_get(object, path);
-}
-
 static void
 list_print(const json_t *all, struct sq_buf *out)
 {
-	static const struct {
-		const char *title, *member;
-		bool right;
-	} columns[] = {{"NAME", "name", false}, {"ORDER", "settings.order", false},
-	    {"READY", "counts.ready", true}, {"LEASED", "counts.leased", true},
-	    {"PARKED", "counts.parked", true}, {"DEAD", "counts.dead", true},
-	    {"OLDEST", "counts.oldestAge", true}, {"MEMBERS", "consumers.members", true},
-	    {"POLLERS", "consumers.pollers", true}, {"PAUSED", "paused", false},
-	    {"STATE", "push.state", false}, {"PUSH", "settings.push.url", false}};
-	const size_t n = sizeof columns / sizeof columns[0];
-	struct sq_table t;
-	json_t *queue;
-	size_t i;
+	static const struct sq_shown_column columns[] = {{"NAME", "name", false},
+	    {"ORDER", "settings.order", false}, {"READY", "counts.ready", true},
+	    {"LEASED", "counts.leased", true}, {"PARKED", "counts.parked", true},
+	    {"DEAD", "counts.dead", true}, {"OLDEST", "counts.oldestAge", true},
+	    {"MEMBERS", "consumers.members", true}, {"POLLERS", "consumers.pollers", true},
+	    {"PAUSED", "paused", false}, {"STATE", "push.state", false},
+	    {"PUSH", "settings.push.url", false}};
 
-	sq_table_init(&t, n, 0);
-	for (size_t k = 0; k < n; k++) {
-		t.right[k] = columns[k].right;
-		sq_table_cell(&t, columns[k].title, strlen(columns[k].title));
-	}
-	json_array_foreach(all, i, queue)
-	{
-		for (size_t k = 0; k < n; k++)
-			list_cell(&t, columns[k].member, list_member(queue, columns[k].member));
-	}
-	sq_table_print(&t, out);
-	sq_table_fini(&t);
+	sq_shown_list(all, columns, sizeof columns / sizeof columns[0], out);
 }
 
 int
@@ -348,36 +256,11 @@ sq_api_queues_list(struct sq_api *api, bool json, struct sq_buf *out, struct sq_
 	return rc;
 }
 
-/* Adds the members of an object as rows "NAME VALUE"; those of objects within it with a '.'. */
-static void
-show_rows(struct sq_table *t, const char *within, json_t *object)
-{
-	const char *name;
-	json_t *value;
-
-	json_object_foreach(object, name, value)
-	{
-		struct sq_buf full = {0};
-
-		sq_buf_printf(&full, "%s%s", within, within[0] != '\0' ? "." : "");
-		sq_safe(&full, name, strlen(name));
-		if (json_is_object(value)) {
-			sq_buf_u8(&full, '\0');
-			show_rows(t, (char *)sq_buf_data(&full), value);
-		} else {
-			sq_table_cell(t, (char *)sq_buf_data(&full), sq_buf_len(&full));
-			list_cell(t, name, value);
-		}
-		sq_buf_fini(&full);
-	}
-}
-
 int
 sq_api_queues_show(
     struct sq_api *api, const char *queue, bool json, struct sq_buf *out, struct sq_buf *err)
 {
 	struct sq_buf answer = {0};
-	struct sq_table t;
 	json_t *shown = NULL;
 	long status;
 	int rc = sq_api_queue(api, "GET", queue, "", NULL, &status, &answer, err);
@@ -385,11 +268,8 @@ sq_api_queues_show(
 	if (rc == SQ_OK && json) {
 		sq_buf_append(out, sq_buf_data(&answer), sq_buf_len(&answer));
 	} else if (rc == SQ_OK) {
-		shown = queues_parse(sq_buf_bytes(&answer));
-		sq_table_init(&t, 2, 0);
-		show_rows(&t, "", shown);
-		sq_table_print(&t, out);
-		sq_table_fini(&t);
+		shown = sq_shown_parse(sq_buf_bytes(&answer));
+		sq_shown_object(shown, out);
 		rc = json_is_object(shown) ? SQ_OK : queues_strange(err);
 	}
 	json_decref(shown);
@@ -423,7 +303,7 @@ redrive_page(struct sq_api *api, const char *path, const json_t *body, struct sq
 		sq_buf_printf(err, "what is to be sent is not UTF-8");
 	else
 		rc = sq_api_ask(api, &request, &got, err);
-	if (rc == SQ_OK && (said = queues_parse(got.body)) == NULL) {
+	if (rc == SQ_OK && (said = sq_shown_parse(got.body)) == NULL) {
 		sq_buf_printf(err, "the answer is no JSON; is it a broker's HTTP API?");
 		rc = SQ_EINVAL;
 	}
