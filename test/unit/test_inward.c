@@ -174,10 +174,12 @@ end(void)
 static void
 configure(void)
 {
+	static char name[] = "rabbit", space[] = "s", tag[] = "blue";
+
 	rules[0] = (struct sq_bridge_in){.qos = 1, .prefetch = WINDOW};
-	rules[1] = (struct sq_bridge_in){.qos = 2, .tag = (char[]){"blue"}};
-	cfg = (struct sq_bridge_cfg){.record = {.name = (char[]){"rabbit"}},
-	    .space = (char[]){"s"},
+	rules[1] = (struct sq_bridge_in){.qos = 2, .tag = tag};
+	cfg = (struct sq_bridge_cfg){.record = {.name = name},
+	    .space = space,
 	    .in = {rules, 2},
 	    .max_hops = 3,
 	    .dedup_for_ms = FOR_MS,
@@ -705,7 +707,7 @@ Test(inward, those_behind_it_come_again_though_there_is_room_now)
 	credit();
 	for (unsigned i = 0; i < QUEUE_MAX; i++)
 		take("x");
-	second = make("t", "2", NULL);        /* the inlet has not heard */
+	second = make("t", "2", NULL); /* the inlet has not heard */
 	arrive(second, 1);
 	world_pass(&w, 300);
 	atomic_store(&sq_memory_level_now, SQ_MEMORY_FREE);
@@ -756,19 +758,17 @@ Test(inward, a_letter_waits_for_room_in_the_store)
 
 Test(inward, what_matches_much_goes_on_in_later_turns)
 {
-	enum { N = 300 };
-	char filter[32];
+	enum { N = 300, SESSIONS = 40 };
+	static char names[SESSIONS][32];
 	size_t settled;
 
-	for (unsigned i = 0; i < 40; i++) { /* 40 sessions */
-		char name[32];
+	for (unsigned i = 0; i < SESSIONS; i++) {
 		struct peer p;
 
-		snprintf(name, sizeof name, "s~w~many%u~pod", i);
-		p = peer_new(&w, sq_xstrdup(name));
+		snprintf(names[i], sizeof names[i], "s~w~many%u~pod", i);
+		p = peer_new(&w, names[i]);
 		peer_connect(&p);
-		snprintf(filter, sizeof filter, "t/#");
-		cr_assert_lt(peer_subscribe(&p, filter, 0), 0x80);
+		cr_assert_lt(peer_subscribe(&p, "t/#", 0), 0x80);
 	}
 	for (unsigned i = 0; i < N; i++)
 		make("t/1", "x", NULL);
