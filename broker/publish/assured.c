@@ -10,7 +10,7 @@
 static void
 assured_target(const char *queue, struct sq_buf *out)
 {
-	const char *space = strncmp(queue, "queue~", 6) == 0 ? queue + 6 : NULL;
+	const char *space = strncmp(queue, "queue~", 6) == 0 ? strchr(queue, '~') + 1 : NULL;
 	const char *name = space != NULL ? strchr(space, '~') : NULL;
 
 	if (name != NULL && strncmp(name, "~bridge.", 8) == 0)
