@@ -125,7 +125,7 @@ dial_failed(struct sq_amqp_peer *p, int status, int error, struct sq_buf *why)
 	else if (error != 0 && error != EINPROGRESS && error != EAGAIN)
 		sq_buf_printf(why, "%s", strerror(error));
 	else
-		sq_buf_printf(why, "it can't be connected to");
+		sq_buf_printf(why, "the connection was refused, or there is no way to it");
 	return sq_amqp_peer_fail(p, SQ_AMQP_UNREACHABLE);
 }
 
@@ -282,6 +282,8 @@ dial_start(struct sq_amqp_peer *p, const struct sq_amqp_peer_cfg *cfg, struct sq
 	if (rc != AMQP_STATUS_OK)
 		return sq_amqp_peer_broken(p, rc, why);
 	rc = sq_amqp_peer_await(p, 0, AMQP_CONNECTION_START_METHOD, &m, SQ_AMQP_REFUSED, why);
+	if (rc != SQ_OK && p->trouble == SQ_AMQP_LOST)
+		sq_buf_printf(why, ", before it said a word: a port for amqps, or not for AMQP?");
 	if (rc != SQ_OK)
 		return rc;
 	start = m.decoded;

@@ -3,9 +3,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/clock.h"
 #include "core/mem.h"
 #include "core/utf8.h"
 #include "proto/json/write.h"
+
+enum { STABLE_MS = 10000 }; /* up for this long: it is */
 
 /* The state. */
 
@@ -20,31 +23,66 @@ half_news(struct sq_amqp_half *h, bool up, const char *why)
 	h->news[at] = (struct sq_amqp_news){.up = up, .why = sq_xmemdup0(why, len)};
 }
 
+/* Under the lock. */
+static void
+half_is_up(struct sq_amqp_half *h, const char *why)
+{
+	half_news(h, true, why);
+	h->told = 0;
+	h->unproved = h->doubt = false;
+	free(h->trouble);
+	h->trouble = NULL;
+}
+
+/* Under the lock. */
+static void
+half_is_down(struct sq_amqp_half *h, enum sq_amqp_trouble trouble, const char *why)
+{
+	unsigned bit = 1u << trouble;
+
+	h->doubt |= h->up_ms != 0 && sq_clock_ms() - h->up_ms < STABLE_MS;
+	h->up_ms = 0;
+	h->unproved = false;
+	if ((h->told & bit) == 0)
+		half_news(h, false, why);
+	h->told |= bit;
+}
+
 void
 sq_amqp_half_state(
     struct sq_amqp_half *h, unsigned line, bool up, enum sq_amqp_trouble trouble, const char *why)
 {
-	unsigned bit = 1u << trouble;
-
 	pthread_mutex_lock(&h->lock);
+	if (up && h->up == 0) {
+		h->up_ms = sq_clock_ms();
+		h->unproved = h->doubt;
+		if (!h->doubt)
+			half_is_up(h, why);
+	}
 	h->up += (unsigned)up - (unsigned)h->line_up[line];
-	if (up) {
-		if (h->up == 1 && !h->line_up[line])
-			half_news(h, true, why);
-		h->told = 0;
-		free(h->trouble);
-		h->trouble = NULL;
-	} else {
+	h->line_up[line] = up;
+	if (!up) {
 		free(h->trouble);
 		h->trouble = sq_xstrdup(why);
-		if (h->up == 0 && (h->told & bit) == 0) {
-			h->told |= bit;
-			half_news(h, false, why);
-		}
+		if (h->up == 0)
+			half_is_down(h, trouble, why);
 	}
-	h->line_up[line] = up;
 	pthread_mutex_unlock(&h->lock);
 	sq_amqp_half_post(h);
+}
+
+void
+sq_amqp_half_look(struct sq_amqp_half *h, bool proof)
+{
+	bool news;
+
+	pthread_mutex_lock(&h->lock);
+	news = h->unproved && (proof || sq_clock_ms() - h->up_ms >= STABLE_MS);
+	if (news)
+		half_is_up(h, "connected");
+	pthread_mutex_unlock(&h->lock);
+	if (news)
+		sq_amqp_half_post(h);
 }
 
 static void

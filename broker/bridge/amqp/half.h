@@ -33,7 +33,10 @@ struct sq_amqp_half {
 	/* Under the lock. */
 	bool posted, ended;
 	bool line_up[SQ_AMQP_LINES_MAX];
-	unsigned up;   /* lines */
+	unsigned up;    /* lines */
+	uint64_t up_ms; /* since when there is one */
+	/* It went down soon after it was up: that it is up again is told when it is proved. */
+	bool doubt, unproved;
 	unsigned told; /* troubles, by bits, since it was up */
 	char *trouble; /* the last one's words; NULL: none since it was up */
 	struct sq_amqp_news news[SQ_AMQP_NEWS_MAX];
@@ -55,6 +58,8 @@ void sq_amqp_half_post(struct sq_amqp_half *);
 /* A line is up, or is not.  Thread: its. */
 void sq_amqp_half_state(
     struct sq_amqp_half *, unsigned line, bool up, enum sq_amqp_trouble, const char *why);
+/* A line is connected; 'proof': the peer does what it should.  Thread: its. */
+void sq_amqp_half_look(struct sq_amqp_half *, bool proof);
 void
 sq_amqp_half_close(struct sq_amqp_half *, unsigned within_ms, void (*closed)(void *arg), void *arg);
 /* Members that both have in their status, without a comma at the end. */

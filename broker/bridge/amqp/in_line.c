@@ -248,6 +248,7 @@ line_work(void *arg, struct sq_amqp_peer *peer, struct sq_amqp_wants *wants, str
 	line_take(l);
 	if (peer == NULL)
 		return SQ_OK;
+	sq_amqp_half_look(&l->in->half, l->next_tag > 1);
 	rc = line_tell(l, peer, why);
 	if (rc == SQ_OK)
 		rc = line_want(l, peer, wants, why);

@@ -59,6 +59,7 @@ confirm_up_to(struct sq_amqp_out_line *l, struct sq_amqp_peer *peer, uint64_t ta
 		if (l->careful > 0)
 			l->careful--;
 		confirm_one(l, it, acked);
+		l->proved = true;
 	}
 	while (l->low < l->next && l->ring[l->low & l->mask] == NULL)
 		l->low++;
@@ -168,8 +169,9 @@ confirm_blame(struct sq_amqp_out_line *l, const amqp_channel_close_t *m, const c
 
 	if (!confirm_is_its_fault(l, it, m))
 		return false;
-	l->ring[l->low++ & l->mask] = NULL;
+	l->ring[l->low & l->mask] = NULL;
 	l->out = 0;
+	l->low = l->next = 1; /* of the next channel */
 	if (l->careful > 0)
 		l->careful--;
 	if (m->reply_code == AMQP_NOT_FOUND)
@@ -194,16 +196,17 @@ confirm_closed(struct sq_amqp_out_line *l, struct sq_amqp_peer *peer, const amqp
 	sq_buf_printf(&text, "the peer closed the channel: ");
 	sq_amqp_words(&text, m->reply_code, m->reply_text);
 	words = sq_buf_take_text(&text);
-	if (goes_on)
+	if (goes_on) {
 		l->careful = l->out;
-	else if (by_message && l->out == 1)
+		sq_amqp_out_give_back(l);
+	} else if (by_message && l->out == 1) {
 		goes_on = confirm_blame(l, m, words);
+	}
 	if (!goes_on)
 		sq_buf_printf(why, "%s", words);
 	free(words);
 	if (!goes_on)
 		return sq_amqp_peer_fail(peer, by_message ? SQ_AMQP_TOPOLOGY : SQ_AMQP_LOST);
-	sq_amqp_out_give_back(l);
 	if (sq_amqp_peer_reopen(peer, why) != SQ_OK)
 		return SQ_ECLOSED;
 	return sq_amqp_out_prepare(l, peer, why);

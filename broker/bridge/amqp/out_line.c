@@ -123,10 +123,13 @@ line_work(void *arg, struct sq_amqp_peer *peer, struct sq_amqp_wants *wants, str
 
 	line_take(l);
 	line_blocked(l, peer != NULL && sq_amqp_peer_blocked(peer));
-	if (peer != NULL)
+	if (peer != NULL) {
+		sq_amqp_half_look(&l->f->half, l->proved);
+		l->proved = false;
 		rc = line_send(l, peer, wants, why);
-	else
+	} else {
 		sq_amqp_out_return(l, true, 0);
+	}
 	sq_amqp_out_flush(l);
 	wants->idle = l->out == 0 && sq_list_empty(&l->waiting);
 	return rc;

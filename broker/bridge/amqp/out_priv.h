@@ -10,7 +10,7 @@
 enum { SQ_AMQP_BUCKETS = 256 }; /* of lanes */
 
 /* Of a message that the peer may or may not have. */
-#define SQ_AMQP_UNCERTAIN "the connection was lost before the peer confirmed it"
+#define SQ_AMQP_UNCERTAIN "the connection or its channel ended before the peer had confirmed it"
 
 enum sq_amqp_out_state { SQ_AMQP_WAITS, SQ_AMQP_OUT, SQ_AMQP_ENDED };
 
@@ -57,6 +57,7 @@ struct sq_amqp_out_line {
 	unsigned out;
 	/* So many messages go one at a time: one of them had the channel closed. */
 	unsigned careful;
+	bool proved;                /* a message was confirmed since work() */
 	size_t written;             /* bytes since the socket was last seen to take some */
 	uint64_t halt_all;          /* as of a halt, of all lanes */
 	struct sq_amqp_halt *halts; /* at most about as many as messages may be out */
