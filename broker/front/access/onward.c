@@ -95,7 +95,8 @@ onward_send(const struct onward_ask *a, struct sq_once *once, struct sq_once_ans
 		sq_buf_printf(&path, "?%s", a->ask->query);
 	sq_buf_u8(&path, '\0');
 	request.path = (const char *)sq_buf_data(&path);
-	(void)sq_once_do(once, &request, answer);
+	if (sq_once_do(once, &request, answer) != SQ_ONCE_ANSWERED)
+		answer->status = 0;
 	sq_buf_fini(&path);
 }
 
