@@ -19,6 +19,7 @@ CHART = ROOT / "helm" / "sqmqos"
 VALUES = CHART / "values.yaml"
 SCHEMA = CHART / "values.schema.json"
 CONFIGURATION = ROOT / "docs" / "configuration.md"
+BRIDGES = ROOT / "docs" / "bridges.md"
 PAGE = ROOT / "docs" / "kubernetes-values.md"
 
 HEAD = """# Values of the Helm chart
@@ -35,7 +36,7 @@ This page follows from the comments in [values.yaml](../helm/sqmqos/values.yaml)
 # Keys of the broker that the chart sets itself, from values of their own or because a pod has
 # one answer to them.
 CHART_SETS = re.compile(r"""^(listen\.address|http\.listen|tls\..*|auth\..*|spaces(\..*)?|acl|acl-default|workers|engine|store\.dir|
-    store\.journal-size|store\.max-size|admin\..*|subscribers\.dir|push\.allow.*|push\.secrets-dir|drain-timeout|
+    store\.journal-size|store\.max-size|admin\..*|subscribers\.dir|bridges\.dir|push\.allow.*|push\.secrets-dir|drain-timeout|
     broker\.id|listen\.advertise|log\.(level|format|kind|copies|import|postgres\..*)|tracing\.endpoint)$""", re.X)
 
 
@@ -97,8 +98,39 @@ def space_limits_schema():
         for key, words in broker_keys() if key.startswith(head)}}
 
 
+def bridge_value(words):
+    """The schema of a setting of docs/bridges.md whose value is described so."""
+    if word := re.match(r"(number|size|duration) or (\w+)", words):
+        more = {"number": "[0-9]+", "size": "[0-9]+(Ki|Mi|Gi)?", "duration": "[0-9]+(ms|s|m|h)"}[word[1]]
+        return {"type": ["string", "integer"], "pattern": f"^({word[2]}|{more})$", "minimum": 1}
+    return key_schema(words)
+
+
+def bridge_schema():
+    """Of a bridge, from the table of docs/bridges.md."""
+    def group():
+        return {"type": "object", "additionalProperties": False, "properties": {}}
+
+    top = group() | {"required": ["space", "kind"]}
+    for key, words in re.findall(r"^\| `([\w\[\].-]+)` \| ([^|]+) \|", BRIDGES.read_text().split("## Settings")[1], re.M):
+        if key == "bridges":
+            continue
+        at = top
+        *groups, last = key.split(".")
+        for name in groups:
+            if name.endswith("[]"):
+                at = at["properties"][name[:-2]]["items"]
+            else:
+                at = at["properties"].setdefault(name, group())
+        at["properties"][last] = {"type": "array", "items": group()} if words == "list of maps" else bridge_value(words.strip())
+    top["properties"]["in"]["items"]["required"] = ["queue", "to"]
+    top["properties"]["url"] = {"type": ["array", "string"], "items": {"type": "string"}}
+    return top
+
+
 def schema_text():
     schema = json.loads(SCHEMA.read_text())
+    schema["definitions"]["bridge"] = bridge_schema()
     schema["definitions"]["brokerConfig"] = broker_config_schema()
     schema["definitions"]["spaceLimits"] = space_limits_schema()
     return json.dumps(schema, indent=1, ensure_ascii=False) + "\n"

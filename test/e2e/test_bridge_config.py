@@ -97,7 +97,7 @@ async def test_the_files_of_the_pages_are_good(env):
     files = Files(env)
     blocks = [(page.name, block) for page in sorted((parts.ROOT / "docs").glob("*.md"))
               for block in re.findall(r"^```yaml\n(.*?)^```$", page.read_text(), re.M | re.S)
-              if re.search(r"^bridges:$", block, re.M)]
+              if re.search(r"^bridges:$", block, re.M) and "declared:" not in block]
     assert any(name == "bridges.md" for name, _ in blocks)
     for i, (name, block) in enumerate(blocks):
         out = await files.lint(files.write(f"{i}-{name}.yaml", block))

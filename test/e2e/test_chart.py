@@ -137,6 +137,8 @@ SAMPLES = {
     "issuers": [{"issuer": "https://other.example", "keysUrl": "https://other.example/jwks"}],
     "httpApi.names": ["mq.example"], "httpApi.service.type": "LoadBalancer", "sourceRanges": ["10.0.0.0/8"],
     "subscribers": {"shop": {"billing": {"bindings": [{"filter": "orders/#"}]}}},
+    "declared": {"jobs": {"space": "shop", "kind": "sqs", "in": [{"queue": "q", "to": "t"}]}},
+    "bridges.secrets": {"rabbit": "other"}, "environment": {"AWS_REGION": "eu-central-1"}, "environmentSecret": "other",
     "allow": [{"host": "hooks.example"}], "secrets": {"shop": {"token": {"secret": "other", "key": "t"}}},
     "className": "nginx", "host": "other.example", "tlsSecret": "other",
     "brokers": 0, "kind": "postgres", "hosts": ["other:5433"], "database": "other", "user": "other", "schema": "other",
@@ -160,7 +162,7 @@ SAMPLES |= {key: {"own": "value"} for key in (
     "commonLabels", "commonAnnotations", "labels", "annotations", "podLabels", "podAnnotations",
     "nodeSelector")}
 SAMPLES |= {key: [{"ipBlock": {"cidr": "10.9.0.0/16"}}] for key in (
-    "linkFrom", "httpApiFrom", "adminFrom", "dnsTo", "apiTo", "brokerTo", "logTo", "pushTo")}
+    "linkFrom", "httpApiFrom", "adminFrom", "dnsTo", "apiTo", "brokerTo", "logTo", "pushTo", "bridgesTo")}
 
 
 def another(path, value):
@@ -209,9 +211,10 @@ async def test_every_value_has_its_comment(_env):
 
 
 async def test_the_values_that_the_page_advises_are_taken(_env):
-    blocks = re.findall(r"^```yaml\n(.*?)^```$", (parts.ROOT / "docs" / "kubernetes.md").read_text(),
-                        re.M | re.S)
-    advised = [b for b in map(yaml.safe_load, blocks) if set(b) <= set(chart.values())]
+    pages = "".join((parts.ROOT / "docs" / page).read_text() for page in ("kubernetes.md", "bridges.md"))
+    blocks = re.findall(r"^```yaml\n(.*?)^```$", pages, re.M | re.S)
+    advised = [b for b in map(yaml.safe_load, blocks)
+               if set(b) <= set(chart.values()) and (list(b) != ["bridges"] or "declared" in b["bridges"])]
     assert len(advised) >= 5
     plain = await chart.text()
     for values in advised:
@@ -321,6 +324,13 @@ REFUSED = [
     ("certificates.mode", "provided", "at '/certificates/brokerSecret': minLength"),
     ("certificates.brokerSecret", "mine", "at '/certificates/brokerSecret': maxLength"),
     ("certificates.overlap", "1d", "at '/certificates/overlap'"),
+    ("bridges.declared", {"b": {"space": "shop", "kind": "kafka"}}, "at '/bridges/declared/b/kind'"),
+    ("bridges.declared", {"b": {"kind": "amqp"}}, "at '/bridges/declared/b': missing property 'space'"),
+    ("bridges.declared", {"b": {"space": "s", "kind": "amqp", "otu": []}}, "additional properties 'otu' not allowed"),
+    ("bridges.declared", {"b": {"space": "s", "kind": "amqp", "in": [{"queue": "q"}]}}, "missing property 'to'"),
+    ("bridges.declared", {"b": {"space": "s", "kind": "amqp", "heartbeat": "soon"}}, "at '/bridges/declared/b/heartbeat'"),
+    ("bridges.declared", {"a.b": {"space": "s", "kind": "amqp"}}, "invalid propertyName 'a.b'"),
+    ("bridges.secrets", {"A": "s"}, "invalid propertyName 'A'"),
     ("subscribers", {"shop": ["a"]}, "got array, want object"),
     ("subscribers", {"shop": {"a/b": {}}}, "invalid propertyName 'a/b'"),
     ("subscribers", {"shop": {"a": {"max-atempts": 1}}}, "additional properties 'max-atempts' not allowed"),
@@ -647,6 +657,55 @@ async def test_named_queues_change_without_another_pod(_env):
     # A mount of a file alone would never change.
     mount, = (m for m in pod["containers"][0]["volumeMounts"] if m["name"] == "subscribers")
     assert mount == {"name": "subscribers", "mountPath": "/etc/sqmqos/subscribers", "readOnly": True}
+
+
+BRIDGES = {
+    "to-rabbit": {
+        "space": "shop", "kind": "amqp", "url": ["amqps://rabbit:5671/shop"], "declare": True, "heartbeat": "20s",
+        "credentials": {"user-file": "/etc/sqmqos/bridge-secrets/rabbit/username",
+                        "password-file": "/etc/sqmqos/bridge-secrets/rabbit/password"},
+        "out": [{"filter": "orders/#", "qos": 2, "to": {"exchange": "orders", "key": "{topic.*:.}"}}, {"tag": "a", "to": {"key": "q"}}],
+        "in": [{"queue": "replies", "to": "replies/{key:/}", "prefetch": 7}],
+        "limits": {"max-messages": 1000000, "max-bytes": "1Gi", "max-attempts": "unlimited"}, "dedup": {"for": "1h"}},
+    "jobs": {"space": "shop", "kind": "sqs", "region": "eu-central-1", "max-size": "256Ki", "in": [{"queue": "jobs", "to": "jobs"}]}}
+
+
+async def test_bridges_change_without_another_pod(env):
+    plain = await chart.render()
+    objects = await chart.render({"bridges": {"declared": BRIDGES}})
+    for rendered, want in ((plain, {}), (objects, BRIDGES)):
+        assert chart.config_of(rendered, "sqmqos-broker-bridges", "bridges.yaml") == {"bridges": want}
+        assert chart.config_of(rendered, "sqmqos-broker", "broker.yaml")["bridges"] == {"dir": "/etc/sqmqos/bridges"}
+    sets = [chart.only(o, "StatefulSet", "sqmqos-broker") for o in (plain, objects)]
+    assert sets[0] == sets[1]
+    pod = sets[0]["spec"]["template"]["spec"]
+    volume, = (v for v in pod["volumes"] if v["name"] == "bridges")
+    assert volume["configMap"] == {"name": "sqmqos-broker-bridges"}
+    mount, = (m for m in pod["containers"][0]["volumeMounts"] if m["name"] == "bridges")
+    assert mount == {"name": "bridges", "mountPath": "/etc/sqmqos/bridges", "readOnly": True}
+    path = env.folder / "bridges.yaml"
+    path.write_text(chart.only(objects, "ConfigMap", "sqmqos-broker-bridges")["data"]["bridges.yaml"])
+    program = parts.ROOT / "build" / env.settings.build / "sqmqos"
+    done = await asyncio.to_thread(subprocess.run, [str(program), "lint", str(path)], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout) == (0, f"{path}: good, with 2 bridges\n"), done
+
+
+async def test_bridges_have_files_and_environment(_env):
+    given = {"bridges": {"secrets": {"rabbit": "rabbit-user"}, "environment": {"AWS_REGION": "eu-central-1"}, "environmentSecret": "aws"},
+             "broker": {"serviceAccount": {"annotations": {"eks.amazonaws.com/role-arn": "arn:aws:iam::1:role/mq"}}}}
+    for more in ({}, SHARED):
+        objects = await chart.render(merged(given, more))
+        pod = chart.only(objects, "StatefulSet", "sqmqos-broker")["spec"]["template"]["spec"]
+        container, = pod["containers"]
+        volume, = (v for v in pod["volumes"] if v["name"] == "bridge-rabbit")
+        assert volume["secret"] == {"secretName": "rabbit-user", "defaultMode": 0o440, "optional": True}
+        mount, = (m for m in container["volumeMounts"] if m["name"] == "bridge-rabbit")
+        assert mount == {"name": "bridge-rabbit", "mountPath": "/etc/sqmqos/bridge-secrets/rabbit", "readOnly": True}
+        assert container["envFrom"] == [{"secretRef": {"name": "aws"}}]
+        assert container["env"][0] == {"name": "AWS_REGION", "value": "eu-central-1"}
+        assert len(container["env"]) == (4 if more else 1)
+        account = chart.only(objects, "ServiceAccount", "sqmqos-broker")
+        assert account["metadata"]["annotations"] == {"eks.amazonaws.com/role-arn": "arn:aws:iam::1:role/mq"}
 
 
 async def test_a_namespace_is_pushed_to_its_own_services(_env):

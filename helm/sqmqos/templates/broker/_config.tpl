@@ -24,6 +24,7 @@
 	"engine" $b.engine
 	"store" (dict "dir" "/var/lib/sqmqos/store" "journal-size" $b.store.journalSize "max-size" (include "sqmqos.storeMaxSize" .))
 	"subscribers" (dict "dir" "/etc/sqmqos/subscribers")
+	"bridges" (dict "dir" "/etc/sqmqos/bridges")
 	"admin" (dict "listen" (printf "*:%d" (int $b.adminPort)) "console" $b.console)
 	"drain-timeout" (printf "%ds" (int $b.drainSeconds))
 	"log" (dict "level" $b.logLevel "format" $b.logFormat) -}}
