@@ -37,11 +37,17 @@ struct sq_main_admin {
 	struct sq_pages *pages[SQ_MAIN_PAGES];
 };
 
+/* Folders of files that declare something. */
+struct sq_main_dirs {
+	struct sq_queue_dir *queues;
+	struct sq_bridge_live *bridges;
+};
+
 struct sq_main {
 	struct sq_broker_config *config;
 	struct sq_config_live *live;
 	struct sq_deed_gate redrives; /* all who have dead letters published again */
-	struct sq_queue_dir *queues;
+	struct sq_main_dirs dirs;
 	struct sq_push_live *push;
 	struct sq_reload reload;
 	struct sq_crew *crew;

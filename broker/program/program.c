@@ -11,6 +11,7 @@
 #include "broker/auth/auth.h"
 #include "broker/broker.h"
 #include "broker/config/auth.h"
+#include "broker/config/bridge_live.h"
 #include "broker/config/fit.h"
 #include "broker/config/live.h"
 #include "broker/config/push_live.h"
@@ -108,6 +109,7 @@ main_cfg(const struct sq_main *p)
 	cfg.log = p->shared != NULL ? &sq_log_shared : &sq_log_file;
 	cfg.shared = p->shared != NULL ? sq_main_shared_log(p->shared) : NULL;
 	cfg.push = sq_push_live_cfg(p->push);
+	cfg.bridges = sq_bridge_live_cfg(p->dirs.bridges);
 	return cfg;
 }
 
@@ -171,10 +173,11 @@ main_prepare(struct sq_main *p, struct sq_buf *err)
 
 	if (sq_exporter_start(&p->exporter, &exporter, err) != SQ_OK)
 		return SQ_EIO;
-	p->queues = sq_queue_dir_new(c->subscribers_dir);
+	p->dirs.queues = sq_queue_dir_new(c->subscribers_dir);
 	p->push = sq_push_live_new(c, main_wake, p, err);
 	if (p->push == NULL)
 		return SQ_EINVAL;
+	p->dirs.bridges = sq_bridge_live_new(c, p->push);
 	p->auth = sq_broker_config_auth(c, true, sq_push_live_out(p->push), err);
 	if (p->auth == NULL)
 		return SQ_EINVAL;
@@ -206,7 +209,8 @@ main_serve(struct sq_main *p, struct sq_buf *err)
 	if (p->changed)
 		(void)sq_main_look(p, true);
 	main_tick_start(p);
-	sq_queue_live_begin(p->queues, sq_broker_subscribers(p->broker), &p->end);
+	sq_queue_live_begin(p->dirs.queues, sq_broker_subscribers(p->broker), &p->end);
+	sq_bridge_live_begin(p->dirs.bridges, sq_broker_bridges(p->broker), &p->end);
 	sq_link_front_view(p->services[SQ_MAIN_LINK], sq_broker_view(p->broker));
 	for (unsigned i = 0; i < SQ_MAIN_FRONTS && p->fronts[i] != NULL; i++)
 		sq_front_serve(p->fronts[i], p->broker);
@@ -245,12 +249,13 @@ main_stop(struct sq_main *p)
 	if (p->crew != NULL)
 		sq_crew_stop(p->crew);
 	main_close(p);
+	sq_bridge_live_free(&p->dirs.bridges);
 	sq_push_live_free(&p->push);
 	sq_crew_free(&p->crew);
 	free(p->tickers);
 	for (unsigned i = 0; i < SQ_MAIN_FRONTS; i++)
 		sq_front_free(&p->fronts[i]);
-	sq_queue_dir_free(&p->queues);
+	sq_queue_dir_free(&p->dirs.queues);
 	sq_auth_free(&p->auth);
 	sq_exporter_stop(&p->exporter);
 	sq_reload_fini(&p->reload);
@@ -353,8 +358,10 @@ main_turn(struct sq_main *p)
 	main_wait(p);
 	asked = atomic_exchange(&p->again, false);
 	asked = sq_main_look(p, asked) || asked; /* queues that were denied may be good now */
-	if (p->broker != NULL)
-		sq_queue_live_look(p->queues, sq_broker_subscribers(p->broker), asked);
+	if (p->broker != NULL) {
+		sq_queue_live_look(p->dirs.queues, sq_broker_subscribers(p->broker), asked);
+		sq_bridge_live_look(p->dirs.bridges, sq_broker_bridges(p->broker), asked);
+	}
 	sq_push_live_look(p->push, sq_clock_ms());
 	sq_notify_set(p->notify, SQ_NOTIFY_READY);
 	if (atomic_exchange(&p->move, false)) {
