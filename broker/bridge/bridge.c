@@ -17,6 +17,16 @@ enum {
 	STATUS_MS = 1000,
 };
 
+struct sq_bridge *
+sq_bridges_find(const struct sq_bridges_part *part, const char *space, const char *name)
+{
+	SQ_LIST_FOR_EACH(b, &part->list, struct sq_bridge, of_part) {
+		if (strcmp(b->name, name) == 0 && strcmp(b->space, space) == 0)
+			return b;
+	}
+	return NULL;
+}
+
 /* The environment of its halves. */
 
 static void
@@ -373,8 +383,6 @@ sq_bridge_tick(struct sq_bridge *b, uint64_t now_ms)
 		b->status_ms = now_ms;
 		bridge_write_status(b);
 	}
-	if (b->queue_again_ms != 0 && now_ms >= b->queue_again_ms)
-		sq_bridge_declare(b);
 	sq_bridge_look(b, now_ms);
 }
 

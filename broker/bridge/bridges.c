@@ -14,16 +14,6 @@ enum {
 	SWEEP_MS = 2000, /* between two looks at keys of bridges that are gone */
 };
 
-struct sq_bridge *
-sq_bridges_find(const struct sq_bridges_part *part, const char *space, const char *name)
-{
-	SQ_LIST_FOR_EACH(b, &part->list, struct sq_bridge, of_part) {
-		if (strcmp(b->name, name) == 0 && strcmp(b->space, space) == 0)
-			return b;
-	}
-	return NULL;
-}
-
 /* What named queues call. */
 
 static struct sq_bridges_part *
@@ -165,8 +155,11 @@ bridges_tick_first(struct sq_bridges *all, uint64_t now_ms)
 void
 sq_bridges_tick(struct sq_bridges *all, unsigned worker, uint64_t now_ms)
 {
-	SQ_LIST_FOR_EACH(b, &all->parts[worker].list, struct sq_bridge, of_part)
+	SQ_LIST_FOR_EACH(b, &all->parts[worker].list, struct sq_bridge, of_part) {
+		if (b->queue_again_ms != 0 && now_ms >= b->queue_again_ms)
+			sq_bridge_declare(b);
 		sq_bridge_tick(b, now_ms);
+	}
 	if (worker == 0)
 		bridges_tick_first(all, now_ms);
 }

@@ -4,8 +4,9 @@
  *   bridges_set.c      from files to bridges that open, change and go
  *   bridges_call.c     SQ_CALL_BRIDGE
  *   bridges_metrics.c  metrics
- *   bridges_paused.c   which are paused, in the store
  *   bridge.c           one bridge: its halves open and close
+ *   bridges_paused.c   which are paused, in the store
+ *   bridges_plan.c     what files say at a time
  *
  * Each calls those below it.  On the bridge's worker, but where it is said. */
 #ifndef SQ_BROKER_BRIDGE_BRIDGES_PRIV_H
@@ -29,6 +30,7 @@
 
 struct sq_inward;
 struct sq_outward;
+struct sq_txn;
 
 /* What files say at a time.  Immutable; a reference for each worker that carries it out. */
 struct sq_bridges_plan {
@@ -131,7 +133,6 @@ sq_bridges_find(const struct sq_bridges_part *, const char *space, const char *n
 
 /* Has the queue be as the configuration says. */
 void sq_bridge_declare(struct sq_bridge *);
-void sq_bridges_plan_unref(struct sq_bridges_plan **);
 
 /* bridges_paused.c */
 
@@ -141,13 +142,23 @@ void sq_bridges_paused_free(struct sq_bridges *);
 /* Locks: that of all is held. */
 bool sq_bridges_is_paused(const struct sq_bridges *, const char *name);
 /* Notes whether the bridge of that name is paused, and puts that into 'txn'.  Locks: its own. */
-struct sq_txn;
 void sq_bridges_set_paused(struct sq_bridges *, const char *name, bool paused, struct sq_txn *txn);
 /* Forgets those of bridges that the plan does not have.  On one worker. */
 void
 sq_bridges_paused_sweep(struct sq_bridges *, const struct sq_bridges_plan *, struct sq_shard *);
 
-/* The configuration of that name that a plan has, the first one; 'cfg' NULL: none. */
+/* bridges_plan.c */
+
+/* One reference. */
+struct sq_bridges_plan *
+sq_bridges_plan_new(struct sq_bridge_file *const *files, size_t n, bool whole);
+struct sq_bridges_plan *sq_bridges_plan_ref(struct sq_bridges_plan *);
+/* Gives a reference back, if there is one, and nulls the pointer. */
+void sq_bridges_plan_unref(struct sq_bridges_plan **);
+/* The i-th configuration of a file; NULL: it has no more. */
+const struct sq_bridge_cfg *
+sq_bridges_plan_cfg(const struct sq_bridges_plan *, size_t file, size_t i);
+/* The configuration of that name, the first one; 'cfg' NULL: none. */
 struct sq_bridge_said sq_bridges_plan_find(const struct sq_bridges_plan *, const char *name);
 
 #endif

@@ -12,63 +12,6 @@ enum {
 	QUEUE_AGAIN_MS = 10000, /* between two tries to declare a queue that was refused */
 };
 
-/* Plans. */
-
-static struct sq_bridges_plan *
-plan_new(struct sq_bridge_file *const *files, size_t n, bool whole)
-{
-	struct sq_bridges_plan *p = sq_xcalloc(1, sizeof *p + n * sizeof(p->files[0]));
-
-	atomic_init(&p->refs, 1);
-	p->whole = whole;
-	p->n = n;
-	for (size_t i = 0; i < n; i++)
-		p->files[i] = sq_bridge_file_ref(files[i]);
-	return p;
-}
-
-static struct sq_bridges_plan *
-plan_ref(struct sq_bridges_plan *p)
-{
-	atomic_fetch_add_explicit(&p->refs, 1, memory_order_relaxed);
-	return p;
-}
-
-void
-sq_bridges_plan_unref(struct sq_bridges_plan **pp)
-{
-	struct sq_bridges_plan *p = *pp;
-
-	*pp = NULL;
-	if (p == NULL || atomic_fetch_sub_explicit(&p->refs, 1, memory_order_acq_rel) > 1)
-		return;
-	for (size_t i = 0; i < p->n; i++)
-		sq_bridge_file_unref(&p->files[i]);
-	free(p);
-}
-
-static const struct sq_bridge_cfg *
-plan_cfg(const struct sq_bridges_plan *p, size_t file, size_t i)
-{
-	const struct sq_bridge_cfgs *cfgs = sq_bridge_file_cfgs(p->files[file]);
-
-	return i < cfgs->bridges.n ? &((const struct sq_bridge_cfg *)cfgs->bridges.v)[i] : NULL;
-}
-
-struct sq_bridge_said
-sq_bridges_plan_find(const struct sq_bridges_plan *p, const char *name)
-{
-	const struct sq_bridge_cfg *c;
-
-	for (size_t f = 0; f < p->n; f++) {
-		for (size_t i = 0; (c = plan_cfg(p, f, i)) != NULL; i++) {
-			if (strcmp(c->record.name, name) == 0)
-				return (struct sq_bridge_said){p->files[f], c};
-		}
-	}
-	return (struct sq_bridge_said){0};
-}
-
 /* Queues. */
 
 static uint32_t
@@ -257,7 +200,7 @@ run_all(struct set_run *r)
 	SQ_LIST_FOR_EACH(b, &r->part->list, struct sq_bridge, of_part)
 		b->named = false;
 	for (size_t f = 0; f < r->plan->n; f++) {
-		for (size_t i = 0; (c = plan_cfg(r->plan, f, i)) != NULL; i++) {
+		for (size_t i = 0; (c = sq_bridges_plan_cfg(r->plan, f, i)) != NULL; i++) {
 			const struct sq_bridge_said said = {r->plan->files[f], c};
 
 			sq_buf_printf(&queue, SQ_BRIDGE_QUEUE "%s", c->record.name);
@@ -297,7 +240,7 @@ run_step(struct sq_task *t)
 void
 sq_bridges_set(struct sq_bridges *all, struct sq_bridge_file *const *files, size_t n, bool whole)
 {
-	struct sq_bridges_plan *plan = plan_new(files, n, whole), *old;
+	struct sq_bridges_plan *plan = sq_bridges_plan_new(files, n, whole), *old;
 
 	pthread_mutex_lock(&all->lock);
 	old = all->plan;
@@ -308,7 +251,7 @@ sq_bridges_set(struct sq_bridges *all, struct sq_bridge_file *const *files, size
 		struct set_run *r = sq_xcalloc(1, sizeof *r);
 
 		r->part = &all->parts[i];
-		r->plan = plan_ref(plan);
+		r->plan = sq_bridges_plan_ref(plan);
 		r->task.run = run_step;
 		sq_broker_object(all->broker, 1);
 		atomic_fetch_add(&all->runs, 1);

@@ -380,9 +380,11 @@ sq_bridge_cfg_equal(const struct sq_bridge_cfg *a, const struct sq_bridge_cfg *b
 {
 	struct sq_bridge_cfgs x = {.bridges = {(void *)(uintptr_t)a, 1}},
 			      y = {.bridges = {(void *)(uintptr_t)b, 1}};
-	struct sq_buf none = {0};
+	struct sq_buf names = {0};
+	bool equal = sq_config_differ(&x, &y, sq_bridge_keys, sq_bridge_keys_n, 0, &names) == 0;
 
-	return sq_config_differ(&x, &y, sq_bridge_keys, sq_bridge_keys_n, 0, &none) == 0;
+	sq_buf_fini(&names);
+	return equal;
 }
 
 /* Appends a row of the table without the column of what is live, which all are, and what all keys begin

@@ -65,11 +65,11 @@ items_hops(const unsigned char *image)
 static struct sq_out_item *
 items_new(struct sq_outward *o)
 {
-	struct sq_out_item *it = SQ_LIST_FIRST(&o->pool, struct sq_out_item, node);
+	struct sq_out_item *it = SQ_LIST_FIRST(&o->pool.list, struct sq_out_item, node);
 
 	if (it != NULL) {
 		sq_list_remove(&it->node);
-		o->n_pool--;
+		o->pool.n--;
 		return it;
 	}
 	return sq_xcalloc(1, sizeof *it);
@@ -79,14 +79,14 @@ void
 sq_out_item_over(struct sq_outward *o, struct sq_out_item *it)
 {
 	sq_list_remove(&it->node);
-	o->n_out--;
-	o->out_bytes -= sq_image_size(it->msg.image);
+	o->out.n--;
+	o->out.bytes -= sq_image_size(it->msg.image);
 	sq_msg_unref(&it->msg);
 	sq_buf_drain(&it->hops, sq_buf_len(&it->hops));
-	atomic_store_explicit(&o->cfg.told->out[SQ_BRIDGE_OUT], o->n_out, memory_order_relaxed);
-	if (o->n_pool < POOL_MAX) {
-		sq_list_push_back(&o->pool, &it->node);
-		o->n_pool++;
+	atomic_store_explicit(&o->cfg.told->out[SQ_BRIDGE_OUT], o->out.n, memory_order_relaxed);
+	if (o->pool.n < POOL_MAX) {
+		sq_list_push_back(&o->pool.list, &it->node);
+		o->pool.n++;
 		return;
 	}
 	sq_buf_fini(&it->hops);
@@ -98,12 +98,12 @@ sq_out_pool_free(struct sq_outward *o)
 {
 	struct sq_out_item *it;
 
-	while ((it = SQ_LIST_FIRST(&o->pool, struct sq_out_item, node)) != NULL) {
+	while ((it = SQ_LIST_FIRST(&o->pool.list, struct sq_out_item, node)) != NULL) {
 		sq_list_remove(&it->node);
 		sq_buf_fini(&it->hops);
 		free(it);
 	}
-	o->n_pool = 0;
+	o->pool.n = 0;
 }
 
 static void
@@ -143,9 +143,9 @@ items_make(struct sq_outward *o, const struct sq_taken *m, unsigned rule, struct
 	    .attempt = m->attempt,
 	    .qos = m->qos,
 	    .again = sq_out_is_unsure(o, m->seq)};
-	sq_list_push_back(&o->out, &it->node);
-	o->n_out++;
-	o->out_bytes += sq_image_size(it->msg.image);
+	sq_list_push_back(&o->out.list, &it->node);
+	o->out.n++;
+	o->out.bytes += sq_image_size(it->msg.image);
 	return it;
 }
 
@@ -215,7 +215,7 @@ sq_out_offer(struct sq_outward *o, const struct sq_taken *taken, size_t n)
 		if (it != NULL)
 			items[made++] = it;
 	}
-	atomic_store_explicit(&o->cfg.told->out[SQ_BRIDGE_OUT], o->n_out, memory_order_relaxed);
+	atomic_store_explicit(&o->cfg.told->out[SQ_BRIDGE_OUT], o->out.n, memory_order_relaxed);
 	if (made > 0)
 		o->cfg.ops->offer(o->forwarder, items, made);
 	SQ_FAULT_IF(made > 0, "broker-bridge-offered");

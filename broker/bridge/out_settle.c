@@ -1,20 +1,13 @@
-#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "broker/bridge/outward_priv.h"
-#include "broker/bridge/told.h"
 #include "broker/shard/shard.h"
-#include "core/fault.h"
 #include "core/mem.h"
 #include "core/utf8.h"
 #include "web/worker.h"
 
-enum {
-	LATERS_MAX = 256, /* in a row, then it rests */
-	REST_MS = 100,
-	UNSURE_MIN = 1024, /* that are known at a time, at least */
-};
+enum { UNSURE_MIN = 1024 }; /* that are known at a time, at least */
 
 /* What the peer may have. */
 
@@ -63,6 +56,17 @@ unsure_add(struct sq_outward *o, uint64_t seq)
 }
 
 void
+sq_out_set_unsure(struct sq_outward *o, uint64_t seq, bool unsure)
+{
+	struct sq_out_unsure *u;
+
+	if (unsure)
+		unsure_add(o, seq);
+	else if ((u = unsure_find(o, seq)) != NULL)
+		unsure_remove(o, u);
+}
+
+void
 sq_out_unsure_free(struct sq_outward *o)
 {
 	struct sq_out_unsure *u;
@@ -73,6 +77,15 @@ sq_out_unsure_free(struct sq_outward *o)
 }
 
 /* Settlements. */
+
+void
+sq_out_later(struct sq_outward *o)
+{
+	if (o->turn.posted)
+		return;
+	o->turn.posted = true;
+	sq_worker_post(o->cfg.shard->worker, &o->turn.task);
+}
 
 static void
 settle_free(struct sq_out_settle *s)
@@ -103,7 +116,7 @@ sq_out_settle(struct sq_outward *o, const struct sq_taker_outcome *outcome, cons
 	if (detail != NULL && detail[0] != '\0')
 		to->detail = sq_xmemdup0(
 		    detail, sq_utf8_cut(detail, strlen(detail), SQ_BRIDGE_DETAIL_MAX));
-	sq_outward_later(o);
+	sq_out_later(o);
 }
 
 void
@@ -134,7 +147,7 @@ sq_out_settled(struct sq_taker *t, struct sq_taker_settlement *settlement)
 	sq_list_remove(&s->node);
 	o->settling.n -= (unsigned)s->n;
 	settle_free(s);
-	sq_outward_later(o);
+	sq_out_later(o);
 }
 
 void
@@ -145,96 +158,4 @@ sq_out_settle_drop(struct sq_outward *o)
 	o->settling.now = NULL;
 	if (s != NULL)
 		settle_free(s);
-}
-
-/* Ends of offers. */
-
-static enum sq_taker_never
-ended_why(enum sq_offer_never why)
-{
-	switch (why) {
-	case SQ_OFFER_UNMAPPABLE:
-		return SQ_NEVER_UNMAPPABLE;
-	case SQ_OFFER_TOO_LARGE:
-		return SQ_NEVER_TOO_LARGE;
-	case SQ_OFFER_UNROUTABLE:
-		return SQ_NEVER_UNROUTABLE;
-	case SQ_OFFER_REFUSED:
-		break;
-	}
-	return SQ_NEVER_REFUSED;
-}
-
-static void
-ended_count(struct sq_outward *o, const struct sq_offer_end *end)
-{
-	static const enum sq_bridge_outcome as[] = {[SQ_OFFER_ACCEPTED] = SQ_BRIDGE_OK,
-	    [SQ_OFFER_LATER] = SQ_BRIDGE_LATER,
-	    [SQ_OFFER_FAILED] = SQ_BRIDGE_FAILED,
-	    [SQ_OFFER_NEVER] = SQ_BRIDGE_DEAD};
-
-	sq_bridge_tell(o->cfg.told, SQ_BRIDGE_OUT, as[end->how], 1);
-	if (end->uncertain)
-		atomic_fetch_add_explicit(&o->cfg.told->uncertain, 1, memory_order_relaxed);
-	if (end->why != NULL && (end->how == SQ_OFFER_FAILED || end->how == SQ_OFFER_NEVER))
-		sq_bridge_tell_error(o->cfg.told, end->why);
-}
-
-/* A forwarder that takes messages and hands all of them back at once gets none for a while. */
-static void
-ended_rest(struct sq_outward *o, enum sq_offer how)
-{
-	o->laters = how == SQ_OFFER_LATER ? o->laters + 1 : 0;
-	if (o->laters < LATERS_MAX)
-		return;
-	o->laters = 0;
-	o->held_until = sq_worker_now_ms(o->cfg.shard->worker) + REST_MS;
-}
-
-static void
-ended_unsure(struct sq_outward *o, const struct sq_out_item *it, const struct sq_offer_end *end)
-{
-	struct sq_out_unsure *u;
-
-	if (end->how == SQ_OFFER_LATER || end->how == SQ_OFFER_FAILED) {
-		if (end->uncertain)
-			unsure_add(o, it->seq);
-	} else if (it->offered.again && (u = unsure_find(o, it->seq)) != NULL) {
-		unsure_remove(o, u);
-	}
-}
-
-void
-sq_out_ended(struct sq_outward *o, struct sq_out_item *it, const struct sq_offer_end *end)
-{
-	struct sq_taker_outcome outcome = {.seq = it->seq};
-	bool ours = o->joined && it->epoch == o->epoch;
-
-	SQ_FAULT_IF(end->how == SQ_OFFER_ACCEPTED, "broker-bridge-accepted");
-	ended_count(o, end);
-	ended_rest(o, end->how);
-	switch (end->how) {
-	case SQ_OFFER_ACCEPTED:
-		outcome.how = SQ_DISPATCH_OK;
-		break;
-	case SQ_OFFER_LATER:
-		outcome.how = SQ_DISPATCH_LATER;
-		outcome.delay_ms = end->after_ms;
-		break;
-	case SQ_OFFER_FAILED:
-		outcome.how = SQ_DISPATCH_FAILED;
-		outcome.delay_ms = end->after_ms;
-		break;
-	case SQ_OFFER_NEVER:
-		outcome.how = SQ_DISPATCH_NEVER;
-		outcome.why = ended_why(end->never);
-		break;
-	}
-	if (ours) {
-		ended_unsure(o, it, end);
-		sq_out_settle(o, &outcome,
-		    end->how == SQ_OFFER_ACCEPTED || end->how == SQ_OFFER_LATER ? NULL : end->why);
-	}
-	sq_out_item_over(o, it);
-	sq_outward_later(o);
 }

@@ -47,10 +47,10 @@ outward_wants(const struct sq_outward *o, uint64_t now_ms)
 	if (!o->joined || o->paused || sq_outward_is_closing(o) || now_ms < o->held_until)
 		return 0;
 	/* Those that are being settled take memory, too. */
-	if (o->n_out >= window || o->settling.n >= 2 * window || o->out_bytes >= outward_bytes())
+	if (o->out.n >= window || o->settling.n >= 2 * window || o->out.bytes >= outward_bytes())
 		return 0;
 	room = o->cfg.ops->room(o->forwarder);
-	return room < window - o->n_out ? room : (unsigned)(window - o->n_out);
+	return room < window - o->out.n ? room : (unsigned)(window - o->out.n);
 }
 
 static bool
@@ -65,7 +65,7 @@ outward_look(struct sq_outward *o, uint64_t now_ms)
 	if (n == 0)
 		return false;
 	o->ask.n = n;
-	o->ask.bytes = outward_bytes() - o->out_bytes;
+	o->ask.bytes = outward_bytes() - o->out.bytes;
 	o->asking = true;
 	sq_taker_ask(&o->taker, &o->ask);
 	return !o->asking; /* it has brought some already */
@@ -93,7 +93,7 @@ outward_take(struct sq_taker *t, struct sq_taker_ask *ask, const struct sq_taken
 	(void)ask;
 	o->asking = false;
 	sq_out_offer(o, taken, n);
-	sq_outward_later(o);
+	sq_out_later(o);
 }
 
 /* Its end. */
@@ -101,13 +101,13 @@ outward_take(struct sq_taker *t, struct sq_taker_ask *ask, const struct sq_taken
 static bool
 outward_busy(const struct sq_outward *o)
 {
-	return o->n_out > 0 || o->settling.now != NULL || !sq_list_empty(&o->settling.list);
+	return o->out.n > 0 || o->settling.now != NULL || !sq_list_empty(&o->settling.list);
 }
 
 static void
 outward_free(struct sq_outward *o)
 {
-	assert(!o->joined && !outward_busy(o) && !o->posted);
+	assert(!o->joined && !outward_busy(o) && !o->turn.posted);
 	sq_out_pool_free(o);
 	sq_out_unsure_free(o);
 	free(o->rules);
@@ -118,10 +118,10 @@ outward_free(struct sq_outward *o)
 static void
 outward_end(struct sq_outward *o)
 {
-	void (*closed)(void *) = o->closed;
-	void *arg = o->closed_arg;
+	void (*closed)(void *) = o->closed.fn;
+	void *arg = o->closed.arg;
 
-	if (o->forwarder != NULL || outward_busy(o) || o->posted)
+	if (o->forwarder != NULL || outward_busy(o) || o->turn.posted)
 		return;
 	if (o->joined)
 		sq_taker_leave(&o->taker);
@@ -133,22 +133,13 @@ outward_end(struct sq_outward *o)
 static void
 outward_turn(struct sq_task *t)
 {
-	struct sq_outward *o = SQ_CONTAINER_OF(t, struct sq_outward, turn);
+	struct sq_outward *o = SQ_CONTAINER_OF(t, struct sq_outward, turn.task);
 
-	o->posted = false;
+	o->turn.posted = false;
 	sq_out_settle_hand(o);
 	outward_looks(o);
 	if (sq_outward_is_closing(o))
 		outward_end(o);
-}
-
-void
-sq_outward_later(struct sq_outward *o)
-{
-	if (o->posted)
-		return;
-	o->posted = true;
-	sq_worker_post(o->cfg.shard->worker, &o->turn);
 }
 
 static void
@@ -158,7 +149,7 @@ outward_dismissed(struct sq_taker *t)
 
 	o->joined = o->asking = false;
 	sq_out_settle_drop(o);
-	sq_outward_later(o);
+	sq_out_later(o);
 }
 
 static const struct sq_taker_ops outward_taker_ops = {
@@ -169,9 +160,9 @@ outward_forwarder_closed(void *arg)
 {
 	struct sq_outward *o = arg;
 
-	assert(o->n_out == 0); /* each has ended before */
+	assert(o->out.n == 0); /* each has ended before */
 	o->forwarder = NULL;
-	sq_outward_later(o);
+	sq_out_later(o);
 }
 
 /* The forwarder's environment. */
@@ -199,7 +190,7 @@ outward_room(void *owner)
 
 	o->laters = 0;
 	o->held_until = 0;
-	sq_outward_later(o);
+	sq_out_later(o);
 }
 
 static void
@@ -215,7 +206,7 @@ outward_state(void *owner, enum sq_bridge_half half, bool up, const char *why)
 
 	o->cfg.env->state(o->cfg.env->owner, half, up, why);
 	if (o->forwarder != NULL) /* its room has changed, too */
-		sq_outward_later(o);
+		sq_out_later(o);
 }
 
 struct sq_outward *
@@ -233,9 +224,9 @@ sq_outward_open(const struct sq_outward_cfg *cfg, struct sq_buf *err)
 	o->env.owner = o;
 	o->paused = cfg->paused;
 	o->taker.ops = &outward_taker_ops;
-	o->turn.run = outward_turn;
-	sq_list_init(&o->out);
-	sq_list_init(&o->pool);
+	o->turn.task.run = outward_turn;
+	sq_list_init(&o->out.list);
+	sq_list_init(&o->pool.list);
 	sq_list_init(&o->settling.list);
 	sq_list_init(&o->unsure.by_age);
 	sq_list_init(&o->ask.node);
@@ -257,14 +248,14 @@ sq_outward_serve(struct sq_outward *o, struct sq_pull *pull)
 	o->epoch++;
 	o->joined = true;
 	sq_taker_join(&o->taker, pull);
-	sq_outward_later(o);
+	sq_out_later(o);
 }
 
 void
 sq_outward_pause(struct sq_outward *o, bool paused)
 {
 	o->paused = paused;
-	sq_outward_later(o);
+	sq_out_later(o);
 }
 
 void
@@ -272,8 +263,8 @@ sq_outward_tick(struct sq_outward *o, uint64_t now_ms)
 {
 	/* Also what memory allows may have changed. */
 	if (outward_wants(o, now_ms) != (o->asking ? o->ask.n : 0))
-		sq_outward_later(o);
-	if (o->n_out == 0 && o->n_pool > 0)
+		sq_out_later(o);
+	if (o->out.n == 0 && o->pool.n > 0)
 		sq_out_pool_free(o);
 }
 
@@ -296,10 +287,10 @@ sq_outward_idle(const struct sq_outward *o)
 void
 sq_outward_close(struct sq_outward *o, unsigned within_ms, void (*closed)(void *arg), void *arg)
 {
-	assert(o->closed == NULL);
-	o->closed = closed;
-	o->closed_arg = arg;
+	assert(o->closed.fn == NULL);
+	o->closed.fn = closed;
+	o->closed.arg = arg;
 	outward_take_back(o);
 	o->cfg.ops->close(o->forwarder, within_ms, outward_forwarder_closed, o);
-	sq_outward_later(o);
+	sq_out_later(o);
 }

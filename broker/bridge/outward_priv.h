@@ -1,8 +1,9 @@
 /* The structs of the out half, for its files alone:
  *
  *   outward.c      whether it asks for messages, and how many; its life
+ *   out_ended.c    from ends of offers to outcomes
  *   out_items.c    from messages of the queue to offers
- *   out_settle.c   from ends of offers to settlements
+ *   out_settle.c   from outcomes to settlements
  *
  * Each calls those below it. */
 #ifndef SQ_BROKER_BRIDGE_OUTWARD_PRIV_H
@@ -51,6 +52,37 @@ struct sq_out_rule {
 	bool any; /* it names a tag alone */
 };
 
+/* Items, with the forwarder or in the pool. */
+struct sq_out_items {
+	struct sq_list list;
+	unsigned n;
+	uint64_t bytes; /* of those with the forwarder */
+};
+
+/* What is on its way to be settled. */
+struct sq_out_settling {
+	struct sq_out_settle *now; /* NULL: nothing ended in this turn */
+	struct sq_list list;       /* handed over */
+	unsigned n;                /* outcomes of these */
+};
+
+struct sq_out_unsures {
+	struct sq_htab by_seq;
+	struct sq_list by_age;
+};
+
+/* What is done at the end of a turn: it settles, and looks. */
+struct sq_out_turn {
+	struct sq_task task;
+	bool posted;
+};
+
+/* Who is told that it has closed; fn NULL: it is open. */
+struct sq_out_closed {
+	void (*fn)(void *arg);
+	void *arg;
+};
+
 struct sq_outward {
 	struct sq_outward_cfg cfg;
 	struct sq_bridge_env env;       /* the forwarder's */
@@ -62,35 +94,24 @@ struct sq_outward {
 	bool paused;
 	uint64_t epoch;      /* counts pulls */
 	uint64_t held_until; /* it asks for nothing before */
-	struct sq_list out, pool;
-	unsigned n_out, n_pool;
-	uint64_t out_bytes;
+	struct sq_out_items out, pool;
 	unsigned laters; /* ends with LATER since the last one with anything else */
-	struct {
-		struct sq_out_settle *now; /* NULL: nothing ended in this turn */
-		struct sq_list list;       /* handed over */
-		unsigned n;                /* outcomes of these */
-	} settling;
-	struct {
-		struct sq_htab by_seq;
-		struct sq_list by_age;
-	} unsure;
-	struct sq_task turn; /* at the end of a turn: settles, and looks */
-	bool posted;
-	void (*closed)(void *arg); /* NULL: it is open */
-	void *closed_arg;
+	struct sq_out_settling settling;
+	struct sq_out_unsures unsure;
+	struct sq_out_turn turn;
+	struct sq_out_closed closed;
 };
 
-/* outward.c */
-
-/* Has it settle and look at the end of this turn. */
-void sq_outward_later(struct sq_outward *);
-/* Whether it takes what the queue has at all. */
 static inline bool
 sq_outward_is_closing(const struct sq_outward *o)
 {
-	return o->closed != NULL;
+	return o->closed.fn != NULL;
 }
+
+/* out_ended.c */
+
+/* How an offer has ended. */
+void sq_out_ended(struct sq_outward *, struct sq_out_item *, const struct sq_offer_end *);
 
 /* out_items.c */
 
@@ -103,8 +124,8 @@ void sq_out_pool_free(struct sq_outward *);
 
 /* out_settle.c */
 
-/* How an offer has ended. */
-void sq_out_ended(struct sq_outward *, struct sq_out_item *, const struct sq_offer_end *);
+/* Has 'turn' run at the end of this turn: it settles, and looks. */
+void sq_out_later(struct sq_outward *);
 /* Adds an outcome to those of this turn; 'detail' is copied. */
 void sq_out_settle(struct sq_outward *, const struct sq_taker_outcome *, const char *detail);
 /* Hands over those of this turn. */
@@ -112,8 +133,9 @@ void sq_out_settle_hand(struct sq_outward *);
 void sq_out_settled(struct sq_taker *, struct sq_taker_settlement *);
 /* Forgets what was to be settled: the queue has its messages back. */
 void sq_out_settle_drop(struct sq_outward *);
-/* Whether the peer may have the message. */
+/* Whether the peer may have the message; and says whether it may. */
 bool sq_out_is_unsure(const struct sq_outward *, uint64_t seq);
+void sq_out_set_unsure(struct sq_outward *, uint64_t seq, bool unsure);
 void sq_out_unsure_free(struct sq_outward *);
 
 #endif
