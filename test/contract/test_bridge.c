@@ -8,6 +8,7 @@
 #include "../support/bridge_peer.h"
 #include "../support/bridge_user.h"
 #include "../support/fake_bridge.h"
+#include "../support/rabbit_bridge_peer.h"
 #include "../support/sqs_bridge_peer.h"
 #include "core/clock.h"
 
@@ -15,6 +16,10 @@ enum { MANY = 200, LANES = 7 };
 
 static const struct bridge_peer *const all[] = {
     &fake_bridge_peer,
+#ifdef SQ_BRIDGE_HAS_AMQP
+    &rabbit_classic_bridge_peer,
+    &rabbit_quorum_bridge_peer,
+#endif
 #ifdef SQ_BRIDGE_HAS_SQS
     &sqs_bridge_peer,
     &sqs_fifo_bridge_peer,

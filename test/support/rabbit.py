@@ -11,6 +11,7 @@ All calls block: from asyncio by asyncio.to_thread() where that matters."""
 
 import os
 import pathlib
+import shlex
 import shutil
 import signal
 import socket
@@ -45,6 +46,28 @@ ssl_options.certfile = {cert}
 ssl_options.keyfile = {key}
 ssl_options.verify = verify_peer
 ssl_options.fail_if_no_peer_cert = {clients}
+"""
+
+
+# What list_queues says of a quorum queue is some seconds old.
+MESSAGES = """\
+{{ok, Q}} = rabbit_amqqueue:lookup(rabbit_misc:r(<<"/">>, queue, <<"{queue}">>)),
+case amqqueue:get_type(Q) of
+  rabbit_quorum_queue ->
+    {{ok, {{_, N}}, _}} = ra:leader_query(amqqueue:get_pid(Q), fun rabbit_fifo:query_messages_total/1), N;
+  _ -> [{{messages, N}}] = rabbit_amqqueue:info(Q, [messages]), N
+end."""
+
+CONTROL = """\
+#!/bin/sh
+# For programs in C: away, back, left QUEUE.
+{environment}
+ctl() {{ {ctl} -q -n {name}@localhost "$@"; }}
+case $1 in
+away) ctl suspend_listeners >&2 && ctl close_all_connections away >&2 ;;
+back) ctl resume_listeners >&2 ;;
+left) ctl eval "$(sed "s/QUEUE/$2/" {expression})" ;;
+esac
 """
 
 
@@ -196,6 +219,35 @@ class Rabbit:
 
     def channel(self, node=0, **options):
         return self.connection(node, **options).channel()
+
+    def messages(self, queue):
+        """Those that are ready, and those that are out and not acknowledged."""
+        return int(self.ctl("eval", MESSAGES.format(queue=queue)))
+
+    def away(self, away=True):
+        """Its connections go, and nobody comes in; or does again."""
+        for node in self.nodes:
+            node.ctl("suspend_listeners" if away else "resume_listeners")
+            if away:
+                node.ctl("close_all_connections", "away")
+
+    def control(self):
+        """A program that does the same for one in C."""
+        node, program, expression = self.nodes[0], self.folder / "control", self.folder / "messages.erl"
+        expression.write_text(MESSAGES.format(queue="QUEUE"))
+        own = {k: v for k, v in node.environment().items() if k.startswith(("RABBITMQ_", "ERL_")) or k == "HOME"}
+        program.write_text(CONTROL.format(
+            environment="\n".join(f"export {k}={shlex.quote(v)}" for k, v in own.items()),
+            ctl=rabbit_node.CTL, name=node.name, expression=expression))
+        program.chmod(0o700)
+        return program
+
+    def credentials(self):
+        """Files of who the bridge is: user, password."""
+        files = self.folder / "user", self.folder / "password"
+        for file, text in zip(files, (USER, PASSWORD)):
+            parts.write_private(file, text + "\n")
+        return files
 
     def close(self):
         for connection in self.connections:
