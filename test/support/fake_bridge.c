@@ -44,13 +44,17 @@ struct sq_forwarder {
 	struct fake_peer *peer;
 	struct half half;
 	struct sq_offered *held[FAKE_MAX];
-	size_t n_held; /* under the lock */
+	size_t
+	    n_held; /* under the lock, as the next two: what was set when the worker looked last */
+	unsigned room;
+	bool away;
 };
 
 struct sq_inlet {
 	struct fake_peer *peer;
 	struct half half;
-	unsigned demand, out; /* under the lock */
+	unsigned demand, out; /* under the lock, as 'away', which is as the forwarder's */
+	bool away;
 };
 
 struct fake_peer {
@@ -172,17 +176,6 @@ half_open(struct fake_peer *p, struct half *h, const struct sq_bridge_env *env, 
 	return good;
 }
 
-static bool
-peer_is_away(struct fake_peer *p)
-{
-	bool away;
-
-	peer_lock(p);
-	away = p->away;
-	peer_unlock(p);
-	return away;
-}
-
 /* Says whether it is there, if that has changed. */
 static void
 half_state(struct half *h, enum sq_bridge_half which, bool up)
@@ -222,8 +215,8 @@ out_room(const struct sq_forwarder *f)
 	unsigned n = 0;
 
 	peer_lock(p);
-	if (!p->away && f->half.closed == NULL && p->room > f->n_held)
-		n = p->room - (unsigned)f->n_held;
+	if (!f->away && f->half.closed == NULL && f->room > f->n_held)
+		n = f->room - (unsigned)f->n_held;
 	peer_unlock(p);
 	return n;
 }
@@ -318,6 +311,28 @@ out_script(struct fake_peer *p, const struct sq_offered *o, struct sq_offer_end 
 	return found;
 }
 
+static bool
+peer_holds(struct fake_peer *p)
+{
+	bool holds;
+
+	peer_lock(p);
+	holds = p->holds;
+	peer_unlock(p);
+	return holds;
+}
+
+static bool
+peer_holds_close(struct fake_peer *p)
+{
+	bool holds;
+
+	peer_lock(p);
+	holds = p->holds_close;
+	peer_unlock(p);
+	return holds;
+}
+
 /* Ends what is not to be held. */
 static void
 out_go(struct sq_forwarder *f)
@@ -329,7 +344,7 @@ out_go(struct sq_forwarder *f)
 	while (i < f->n_held) {
 		struct sq_offer_end end = accepted;
 
-		if (out_script(p, f->held[i], &end) || !p->holds)
+		if (out_script(p, f->held[i], &end) || !peer_holds(p))
 			out_end(f, i, &end);
 		else
 			i++;
@@ -355,15 +370,18 @@ peer_out_run(struct sq_task *t)
 {
 	struct sq_forwarder *f = SQ_CONTAINER_OF(t, struct sq_forwarder, half.task);
 	struct fake_peer *p = f->peer;
-	bool away = peer_is_away(p);
+	bool away, uncertain;
 
 	peer_lock(p);
 	f->half.posted = false;
+	away = f->away = p->away;
+	f->room = p->room;
+	uncertain = p->away && p->uncertain;
 	peer_unlock(p);
-	while ((away || (f->half.closed != NULL && !p->holds_close)) && f->n_held > 0)
+	while ((away || (f->half.closed != NULL && !peer_holds_close(p))) && f->n_held > 0)
 		out_end(f, 0,
 		    &(struct sq_offer_end){
-			.how = SQ_OFFER_LATER, .uncertain = away && p->uncertain, .why = "cut"});
+			.how = SQ_OFFER_LATER, .uncertain = uncertain, .why = "cut"});
 	half_state(&f->half, SQ_BRIDGE_OUT, !away);
 	if (f->half.closed == NULL) {
 		out_go(f);
@@ -378,7 +396,13 @@ out_open(const struct sq_bridge_env *env, const struct sq_bridge_cfg *cfg, struc
 {
 	struct fake_peer *p = fake_peer(cfg->record.name);
 
-	return half_open(p, &p->out.half, env, err) ? &p->out : NULL;
+	if (!half_open(p, &p->out.half, env, err))
+		return NULL;
+	peer_lock(p);
+	p->out.room = p->room;
+	p->out.away = p->away;
+	peer_unlock(p);
+	return &p->out;
 }
 
 static void
@@ -465,13 +489,14 @@ peer_in_run(struct sq_task *t)
 
 	peer_lock(p);
 	in->half.posted = false;
+	in->away = p->away;
 	for (size_t i = 0; i < p->n_messages && in->half.closed != NULL; i++) {
 		if (p->messages[i].at == OUT || p->messages[i].at == BACK)
 			p->messages[i].at = WAITS;
 		in->out = 0;
 	}
 	peer_unlock(p);
-	half_state(&in->half, SQ_BRIDGE_IN, !peer_is_away(p));
+	half_state(&in->half, SQ_BRIDGE_IN, !in->away);
 	in_go(in);
 	half_end(p, &in->half);
 }
@@ -483,7 +508,10 @@ in_open(const struct sq_bridge_env *env, const struct sq_bridge_cfg *cfg, struct
 
 	if (!half_open(p, &p->in.half, env, err))
 		return NULL;
+	peer_lock(p);
 	p->in.demand = p->in.out = 0;
+	p->in.away = p->away;
+	peer_unlock(p);
 	return &p->in;
 }
 
