@@ -442,7 +442,7 @@ in_go(struct sq_inlet *in)
 		n = 0;
 		peer_lock(p);
 		for (size_t i = 0; i < p->n_messages && in->out < in->demand && n < 64 &&
-		     !p->away && in->half.closed == NULL;
+		     !in->away && in->half.closed == NULL;
 		     i++) {
 			if (p->messages[i].at != WAITS)
 				continue;
