@@ -25,9 +25,9 @@ half_news(struct sq_amqp_half *h, bool up, const char *why)
 
 /* Under the lock. */
 static void
-half_is_up(struct sq_amqp_half *h, const char *why)
+half_is_up(struct sq_amqp_half *h)
 {
-	half_news(h, true, why);
+	half_news(h, true, h->peer);
 	h->told = 0;
 	h->unproved = h->doubt = false;
 	free(h->trouble);
@@ -56,8 +56,10 @@ sq_amqp_half_state(
 	if (up && h->up == 0) {
 		h->up_ms = sq_clock_ms();
 		h->unproved = h->doubt;
+		free(h->peer);
+		h->peer = sq_xstrdup(why);
 		if (!h->doubt)
-			half_is_up(h, why);
+			half_is_up(h);
 	}
 	h->up += (unsigned)up - (unsigned)h->line_up[line];
 	h->line_up[line] = up;
@@ -79,7 +81,7 @@ sq_amqp_half_look(struct sq_amqp_half *h, bool proof)
 	pthread_mutex_lock(&h->lock);
 	news = h->unproved && (proof || sq_clock_ms() - h->up_ms >= STABLE_MS);
 	if (news)
-		half_is_up(h, "connected");
+		half_is_up(h);
 	pthread_mutex_unlock(&h->lock);
 	if (news)
 		sq_amqp_half_post(h);
@@ -155,6 +157,7 @@ sq_amqp_half_fini(struct sq_amqp_half *h)
 	for (unsigned i = 0; i < h->n_news; i++)
 		free(h->news[i].why);
 	free(h->trouble);
+	free(h->peer);
 	pthread_mutex_destroy(&h->lock);
 }
 

@@ -38,6 +38,7 @@ struct sq_amqp_half {
 	/* It went down soon after it was up: that it is up again is told when it is proved. */
 	bool doubt, unproved;
 	unsigned told; /* troubles, by bits, since it was up */
+	char *peer;    /* the first one's name since it was up */
 	char *trouble; /* the last one's words; NULL: none since it was up */
 	struct sq_amqp_news news[SQ_AMQP_NEWS_MAX];
 	unsigned n_news;
