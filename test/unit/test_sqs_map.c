@@ -315,7 +315,7 @@ Test(sqs_map, what_others_send_comes_with_their_attributes)
 	expect_property("raw", "AAE=");
 	expect_property("sqs-message-id", "id-1");
 	expect_property("sqs-sent-timestamp", "17");
-	expect_property("sqs-receive-count", "2");
+	expect_property("sqmqos-peer-attempts", "2");
 	expect_property("sqmqos-order-key", "g");
 	expect_property("traceparent", "00-5759e988bd862e3fe1be46a994272793-53995c3f42cd8ad8-01");
 }
@@ -413,10 +413,11 @@ Test(sqs_map, copies_need_not_be_known)
 Test(sqs_map, a_rule_s_tag_is_in_place_of_others)
 {
 	t.in.tag = "new";
+	t.in.to = "in/{tag}";
 	receive(RECEIVED("x",
 	    ",\"MessageAttributes\":{\"sqmqos-tags\":{\"DataType\":\"String\",\"StringValue\":"
 	    "\"[\\\"old\\\"]\"}}"));
-	expect_came("other", "x");
+	expect_came("in/new", "x");
 	expect_property("tag", "new");
 }
 

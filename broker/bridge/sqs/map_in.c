@@ -304,7 +304,7 @@ map_own(struct map *m, struct sq_bytes id)
 		const char *attribute, *property;
 	} own[] = {
 	    {"SentTimestamp", OWN_PREFIX "sent-timestamp"},
-	    {"ApproximateReceiveCount", OWN_PREFIX "receive-count"},
+	    {"ApproximateReceiveCount", SQ_PROP_PEER_ATTEMPTS},
 	};
 	struct sq_bytes group = map_find(m, "MessageGroupId");
 
@@ -357,6 +357,7 @@ static void
 map_topic(struct map *m, struct sq_buf *out)
 {
 	const struct sq_mapping_from from = {.topic = sq_buf_bytes(&m->topic_said),
+	    .props = sq_buf_bytes(&m->props), /* for the tag */
 	    .space = m->cfg->space,
 	    .queue = m->cfg->queue,
 	    .key = map_find(m, "MessageGroupId"),
