@@ -276,8 +276,10 @@ bridge_closed(struct sq_bridge *b)
 	}
 	pthread_mutex_unlock(&b->all->lock);
 	sq_bridge_file_unref(&old);
-	for (unsigned i = 0; i < SQ_BRIDGE_HALVES; i++)
-		b->sides[i] = (struct sq_bridge_side){.of = b, .status = b->sides[i].status};
+	for (unsigned i = 0; i < SQ_BRIDGE_HALVES; i++) {
+		b->sides[i].again_ms = 0;
+		b->sides[i].fails = 0;
+	}
 	if (b->gone || b->part->stopped != NULL)
 		bridge_free(b);
 	else

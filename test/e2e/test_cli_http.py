@@ -377,6 +377,33 @@ async def test_subscribers_are_listed_over_all_pages(env):
     assert "no queues" in error, error
 
 
+async def test_bridges_are_listed_shown_and_paused(env):
+    server, command = at_server(env)
+    down = {"name": "to-rabbit", "space": "shop", "kind": "amqp", "declaredAt": "r.yaml:3", "paused": False,
+            "out": {"queue": "bridge.to-rabbit", "up": False, "inFlight": 2, "why": "refused\x1b[2J",
+                    "messages": {"ok": 7, "failed": 1}}}
+    server.has("GET /v1/bridges", json.dumps({"bridges": [down]}).encode())
+    out, _ = await command.run("bridges", "ls")
+    lines = [re.split(r"  +", line.strip()) for line in out.splitlines()]
+    assert lines[0] == ["NAME", "SPACE", "KIND", "PAUSED", "OUT", "IN FLIGHT", "SENT", "FAILED", "IN", "CAME", "OUT WHY",
+                        "IN WHY"]
+    assert lines[1] == ["to-rabbit", "shop", "amqp", "false", "false", "2", "7", "1", "-", "-", "refused\\u001b[2J", "-"]
+    assert json.loads((await command.run("bridges", "ls", "--json"))[0]) == [down]
+    server.has("GET /v1/bridges/to-rabbit", json.dumps(down).encode() + b"\n")
+    out, _ = await command.run("bridges", "show", "to-rabbit")
+    rows = dict(re.split(r" +", line, maxsplit=1) for line in out.splitlines())
+    assert rows["out.queue"] == "bridge.to-rabbit" and rows["out.messages.ok"] == "7", rows
+    assert json.loads((await command.run("bridges", "show", "to-rabbit", "--json"))[0]) == down
+    for verb in ("pause", "resume"):
+        server.has(f"POST /v1/bridges/to-rabbit/{verb}", EMPTY)
+        assert (await command.run("bridges", verb, "to-rabbit"))[0] == f"{verb}d bridge to-rabbit\n"
+    _, error = await command.run("bridges", "show", "other", code=3)
+    assert "status 404" in error
+    server.has("GET /v1/bridges", b'{"bridges": 1}')
+    _, error = await command.run("bridges", "ls", code=1)
+    assert "no bridges" in error, error
+
+
 async def test_settings_change_and_pushes_are_tried(env):
     server, command = at_server(env)
     server.has("PATCH /v1/queues/billing", b'{"name":"billing"}\n')
