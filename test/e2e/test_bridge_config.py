@@ -1,10 +1,14 @@
-"""The configuration of bridges: sqmqos lint, --check-config, and files of bridges.dir that are not good."""
+"""The configuration of bridges: sqmqos lint, --check-config, and files of bridges.dir as they change."""
 
 import asyncio
 import re
 import subprocess
 
 import stack as parts
+import view
+from annotations import Volume
+from cluster import eventually
+from libcurl import Curl, Unanswered
 
 GOOD = """\
 bridges:
@@ -130,3 +134,164 @@ async def test_check_config_reads_the_folder_and_what_it_names(env):
     assert lines[1] == "b.yaml:3: bridges.more.tls.ca-file: /missing/ca.pem: No such file or directory", error
     assert re.fullmatch(r"b.yaml:3: bridges.more.credentials.password-file: .*/open: .*", lines[2]), error
     assert len(lines) == 3, error
+
+
+# --- while the broker runs ---
+
+RUNNING = {"engine": "embedded", "session": {"grace": "1s", "recovery-time": "0s"}, "workers": 2}
+SPACE = "default"
+NOBODY = 0x10
+
+
+class Peer:
+    """Takes connections, and never says a word."""
+
+    async def start(self):
+        self.opened = self.ended = 0
+        self.server = await asyncio.start_server(self.take, "127.0.0.1", 0)
+        self.url = f"amqp://127.0.0.1:{self.server.sockets[0].getsockname()[1]}"
+        return self
+
+    async def take(self, reader, writer):
+        self.opened += 1
+        while await reader.read(4096):
+            pass
+        self.ended += 1
+        writer.close()
+
+
+class Bridges:
+    """A folder of bridges to peers that are silent."""
+
+    def __init__(self, env):
+        self.folder = env.folder
+        self.volume = Volume(env.folder / "bridges")
+        for name in ("user", "password"):
+            (env.folder / name).write_text("guest")
+            (env.folder / name).chmod(0o640)
+
+    def file(self, name, url, **more):
+        return parts.yaml({"bridges": {name: {
+            "space": SPACE, "kind": "amqp", "url": url,
+            "credentials": {"user-file": str(self.folder / "user"), "password-file": str(self.folder / "password")},
+            "out": [{"filter": f"{name}/#", "to": {"exchange": "e"}}]} | more}})
+
+    async def begin(self, env, **broker):
+        stack = await env.stack(start=False, tls=False, sidecars=1, broker=RUNNING | broker)
+        stack.broker.tree["bridges"] = {"dir": str(self.volume.path)}
+        await stack.start()
+        return stack
+
+
+def depth(stack, name):
+    """Of a bridge's queue; None: there is none."""
+    row = next((row for row in view.rows(stack.broker, "queues") if row["queue"] == f"queue~{SPACE}~bridge.{name}"), None)
+    return row and row["depth"]
+
+
+async def log_has(stack, text):
+    await eventually(lambda: text in stack.log(stack.broker), f"the log says {text!r}")
+
+
+def untouched(stack, name, peer):
+    """A bridge whose peer is silent has its first connection, for as long as it waits for a word."""
+    log = stack.log(stack.broker)
+    assert f"bridge/{name} it is another one" not in log and f"bridge/{name} no file" not in log
+    assert peer.opened == 1 or f"bridge/{name} out: the peer is away" in log
+
+
+async def test_a_change_restarts_that_bridge_alone(env):
+    a, b = await Peer().start(), await Peer().start()
+    bridges = Bridges(env)
+    files = {"a.yaml": bridges.file("a", a.url), "b.yaml": bridges.file("b", b.url)}
+    bridges.volume.put(files)
+    stack = await bridges.begin(env)
+    await eventually(lambda: a.opened == b.opened == 1, "both peers are spoken to")
+    app = await env.connect(stack.ports[0], "app")
+    assert await app.publish("a/1", b"", qos=1) == 0
+    await eventually(lambda: depth(stack, "a") == 1, "it waits for the peer")
+
+    bridges.volume.put(files | {"b.yaml": "# says the same\n" + files["b.yaml"], "a.yaml": bridges.file("a", a.url, window=7)})
+    await eventually(lambda: a.opened == 2 and a.ended == 1, "it has connected anew")
+    await log_has(stack, "bridge/a it is another one")
+    untouched(stack, "b", b)
+    assert depth(stack, "a") == 1, "the queue stays with what is in it"
+
+
+async def test_a_bad_file_keeps_its_bridges(env):
+    a, b = await Peer().start(), await Peer().start()
+    bridges = Bridges(env)
+    bridges.volume.put({"a.yaml": bridges.file("a", a.url)})
+    stack = await bridges.begin(env)
+    app = await env.connect(stack.ports[0], "app")
+    bad = bridges.file("a", a.url, wimdow=7)
+    bridges.volume.put({"a.yaml": bad, "b.yaml": bridges.file("b", b.url)})
+    await log_has(stack, "bridges.a.wimdow: unknown key, did you mean bridges.*.window?")
+    await eventually(lambda: b.opened == 1, "the other file counts all the same")
+    for name in ("a", "b"):
+        assert await app.publish(f"{name}/1", b"", qos=1) == 0
+        await eventually(lambda name=name: depth(stack, name) == 1, "its queue takes what comes")
+    untouched(stack, "a", a)
+
+    bridges.volume.put({"a.yaml": bad, "b.yaml": bridges.file("b", b.url), "c.yaml": bridges.file("b", a.url)})
+    await log_has(stack, "c.yaml:3: bridges.b: is declared at ")
+    untouched(stack, "b", b)
+
+
+async def test_a_bridge_that_is_gone_from_the_files(env):
+    a, b = await Peer().start(), await Peer().start()
+    bridges = Bridges(env)
+    bridges.volume.put({"a.yaml": bridges.file("a", a.url), "b.yaml": bridges.file("b", b.url)})
+    stack = await bridges.begin(env)
+    app = await env.connect(stack.ports[0], "app")
+    assert await app.publish("a/1", b"", qos=1) == 0
+    await eventually(lambda: depth(stack, "a") == 1 and depth(stack, "b") == 0, "both queues are there")
+    bridges.volume.put({"a.yaml": "bridges: {}\n", "b.yaml": "bridges: {}\n"})
+    await eventually(lambda: depth(stack, "b") is None, "a queue without messages ends")
+    assert depth(stack, "a") == 1, "one with messages keeps them"
+    assert await app.publish("a/2", b"", qos=1) == NOBODY
+    bridges.volume.put({"a.yaml": bridges.file("a", a.url), "b.yaml": "bridges: {}\n"})
+    await eventually(lambda: a.opened == 2, "it is there again")
+    assert await app.publish("a/3", b"", qos=1) == 0
+    await eventually(lambda: depth(stack, "a") == 2, "and goes on with its queue")
+
+
+async def test_queues_of_bridges_are_there_before_anybody_publishes(env):
+    """Also at the first start of a store, and after one whose files have changed meanwhile."""
+    names = [f"b-{i}" for i in range(40)]
+    peer = await Peer().start()
+    bridges = Bridges(env)
+    bridges.volume.put({f"{name}.yaml": bridges.file(name, peer.url, out=[{"filter": "first", "to": {"exchange": "e"}}])
+                        for name in names})
+    stack = await env.stack(start=False, tls=False, sidecars=0, broker=RUNNING)
+    stack.broker.tree["bridges"] = {"dir": str(bridges.volume.path)}
+    curl = Curl(f"http://127.0.0.1:{stack.broker_port}", "1.1", (stack.folder / "token").read_text().strip(), SPACE)
+
+    def publish():
+        try:
+            return curl.ask("POST", "/v1/publish/first", b"at once")
+        except Unanswered:  # it does not listen yet
+            return None
+
+    starting = asyncio.ensure_future(stack.start())
+    answer = await eventually(publish, "a publish is answered")
+    await starting
+    assert answer.status == 200 and answer.json["matched"] == len(names), answer
+    await stack.kill(stack.broker)
+    bridges.volume.put({f"{name}.yaml": "bridges: {}\n" for name in names[1:]} | {
+        f"{names[0]}.yaml": bridges.file(names[0], peer.url, out=[{"filter": "first", "to": {"exchange": "e"}}])})
+    restarting = asyncio.ensure_future(stack.restart(stack.broker))
+    answer = await eventually(publish, "a publish is answered")
+    await restarting
+    assert answer.status == 200 and answer.json["matched"] == 1, answer
+
+
+async def test_names_of_bridges_queues_are_theirs(env):
+    folder = env.folder / "subscribers"
+    folder.mkdir()
+    (folder / "q.yaml").write_text(f"{SPACE}:\n  bridge.x: {{}}\n")
+    stack = await env.stack(start=False, tls=False, sidecars=1, broker=RUNNING)
+    stack.broker.tree["subscribers"] = {"dir": str(folder)}
+    await stack.start()
+    await log_has(stack, "q.yaml:2: default.bridge.x: names that begin with bridge. are those of the queues of bridges")
+    assert depth(stack, "x") is None
