@@ -4,6 +4,7 @@
 #include "broker/bridge/arrival.h"
 #include "broker/bridge/carry.h"
 #include "broker/bridge/inward_priv.h"
+#include "broker/bridge/told.h"
 #include "broker/publish/dead_letters.h"
 #include "broker/publish/received.h"
 #include "broker/shard/system_txn.h"
@@ -57,19 +58,29 @@ entry_waits(const struct sq_publish *p)
 	}
 }
 
+/* Explains the refusal, and tells of it; returns its text with a NUL, the caller's to free. */
+static struct sq_buf
+entry_explain(
+    struct sq_inward_batch *b, struct sq_publish *p, const struct sq_inward_entry *e, uint8_t code)
+{
+	struct sq_buf text = {0};
+
+	sq_received_explain(p, code, (uint16_t)(e - b->v), &b->notes);
+	sq_buf_printf(&text, "%.*s", (int)sq_buf_len(&p->refused.text),
+	    (const char *)sq_buf_data(&p->refused.text));
+	sq_buf_u8(&text, '\0');
+	sq_bridge_tell_error(b->of->cfg.told, (const char *)sq_buf_data(&text));
+	return text;
+}
+
 /* Refuses it for good, as far as there is room for a letter. */
 static enum sq_inward_how
 entry_refuse(struct sq_inward_batch *b, struct sq_publish *p, struct sq_inward_entry *e,
     uint8_t code, const char *reason)
 {
-	struct sq_buf detail = {0};
-	bool buried;
+	struct sq_buf detail = entry_explain(b, p, e, code);
+	bool buried = entry_bury(b, p, e, reason, (const char *)sq_buf_data(&detail));
 
-	sq_received_explain(p, code, (uint16_t)(e - b->v), &b->notes);
-	sq_buf_printf(&detail, "%.*s", (int)sq_buf_len(&p->refused.text),
-	    (const char *)sq_buf_data(&p->refused.text));
-	sq_buf_u8(&detail, '\0');
-	buried = entry_bury(b, p, e, reason, (const char *)sq_buf_data(&detail));
 	sq_buf_fini(&detail);
 	return buried ? SQ_INWARD_LETTER : SQ_INWARD_LATER;
 }
@@ -122,14 +133,19 @@ static enum sq_inward_how
 entry_outcome(
     struct sq_inward_batch *b, struct sq_publish *p, struct sq_inward_entry *e, uint8_t code)
 {
-	bool failed = sq_mqtt_reason_failed(code);
+	struct sq_buf text = {0};
 
-	if (failed && !entry_waits(p))
+	if (!sq_mqtt_reason_failed(code)) {
+		sq_received_explain(p, code, (uint16_t)(e - b->v), &b->notes);
+		e->keyed &= code == SQ_MQTT_RC_SUCCESS; /* of what nobody has nothing is known */
+		return SQ_INWARD_TAKEN;
+	}
+	if (!entry_waits(p))
 		return entry_refuse(b, p, e, code,
 		    p->refused.refusal == SQ_REFUSAL_TOPIC ? "unmappable" : "refused");
-	sq_received_explain(p, code, (uint16_t)(e - b->v), &b->notes);
-	e->keyed &= code == SQ_MQTT_RC_SUCCESS; /* of what nobody has nothing is known */
-	return failed ? SQ_INWARD_LATER : SQ_INWARD_TAKEN;
+	text = entry_explain(b, p, e, code);
+	sq_buf_fini(&text);
+	return SQ_INWARD_LATER;
 }
 
 /* Publishes it, or buries it. */

@@ -589,6 +589,7 @@ Test(inward, what_can_not_be_published_is_a_dead_letter)
 	b->arrived.unmappable = "{header:x} is empty";
 	bring_letter(b);
 	expect_letter("1", "$dead/t", "unmappable", "{header:x} is empty");
+	cr_assert_str_eq(told.last_error, "{header:x} is empty");
 
 	b = make("a/#", "2", NULL);
 	bring_letter(b);
@@ -678,6 +679,7 @@ Test(inward, what_a_full_queue_refuses_comes_again_in_order)
 	make("t", "3", "o:4");
 	arrive(b, 4);
 	world_run();
+	cr_assert_not_null(strstr(told.last_error, "is full"), "%s", told.last_error);
 	cr_assert_eq(b[0].how, SQ_ARRIVAL_LATER);
 	cr_assert_eq(b[1].how, SQ_ARRIVAL_LATER);
 	cr_assert_eq(b[2].how, SQ_ARRIVAL_TAKEN, "of another lane");
