@@ -229,6 +229,34 @@ async def test_a_batch_that_the_server_takes_not_is_sent_one_by_one(env):
     assert dict(letter.props["user"])["sqmqos-dead-reason"] in ("refused", "too-large"), letter.props
 
 
+async def test_who_may_only_send_sends(env):
+    s = await sqs(env)
+    url = await s.create("orders")
+    s.proxy.fault = lambda action, request: (403, error("AccessDenied")) if action == "GetQueueUrl" else None
+    stack, client = await bridged(env, s, b=out(url))
+    await is_up(stack, "b", "out")
+    await publish(client, b"1")
+    assert bodies(await s.receive(url, 1)) == ["1"]
+    assert "away" not in stack.log(stack.broker)
+
+
+async def test_who_is_denied_waits_until_he_is_let_in(env):
+    s = await sqs(env)
+    url = await s.create("orders")
+    s.proxy.fault = lambda action, request: (403, error("AccessDeniedException")) if action == BATCH else None
+    stack, client = await bridged(env, s, b=out("orders"))
+    await publish(client, *[b"%d" % i for i in range(20)])
+    await is_up(stack, "b", "out", False)
+    # That the queue is there does not mean that he may send: one line says it, however often it is tried.
+    tried = s.proxy.count(BATCH)
+    await eventually(lambda: s.proxy.count(BATCH) >= tried + 3, "it is tried again", 60)
+    assert all(len(r["Entries"]) <= 10 for a, r in s.proxy.calls if a == BATCH)
+    assert stack.log(stack.broker).count("is away") == 1
+    s.proxy.fault = lambda action, request: None
+    assert bodies(await s.receive(url, 20)) == sorted(str(i) for i in range(20))
+    await is_up(stack, "b", "out")
+
+
 async def test_keys_that_change_are_taken_up(env):
     s = await sqs(env)
     url = await s.create("orders")

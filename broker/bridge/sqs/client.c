@@ -172,6 +172,14 @@ call_why(const struct sq_sqs_call *call)
 									    : call->said.code;
 }
 
+/* Who may send, or receive, need not be allowed to ask for a URL that is known. */
+static bool
+queue_let_be(const struct sq_sqs_call *call)
+{
+	return call->action == SQ_SQS_QUEUE_URL && call->said.fault == SQ_SQS_DENIED &&
+	    call->queue->place.url != NULL;
+}
+
 /* What a fault says of the queue. */
 static void
 call_note(struct sq_sqs_client *c, const struct sq_sqs_call *call)
@@ -180,7 +188,7 @@ call_note(struct sq_sqs_client *c, const struct sq_sqs_call *call)
 	const enum sq_sqs_fault fault = call->said.fault;
 	const bool probe = call->action == SQ_SQS_QUEUE_URL;
 
-	if (c->stopped || call->req.end == SQ_OUT_CANCELLED)
+	if (c->stopped || call->req.end == SQ_OUT_CANCELLED || queue_let_be(call))
 		return;
 	switch (fault) {
 	case SQ_SQS_DONE:
@@ -202,8 +210,10 @@ call_note(struct sq_sqs_client *c, const struct sq_sqs_call *call)
 		/* An answer that is too large is no fault of the queue's. */
 		if (call->large)
 			break;
-		if (++q->failures > PROBES)
+		if (++q->failures > PROBES) {
+			q->proof = true;
 			queue_down(c, q, call_why(call));
+		}
 		queue_wait(c, q, client_backoff(q->failures));
 		break;
 	default:
@@ -315,7 +325,7 @@ queue_open(struct sq_sqs_client *c, struct sq_sqs_queue *q)
 	c->cfg.changed(c->cfg.arg);
 }
 
-/* The answer to the question for a queue's URL.  Who may send need not be allowed to ask that. */
+/* The answer to the question for a queue's URL. */
 static void
 queue_asked(struct sq_sqs_call *call)
 {
@@ -324,8 +334,7 @@ queue_asked(struct sq_sqs_call *call)
 
 	if (c->stopped)
 		return;
-	if (call->said.fault == SQ_SQS_DONE ||
-	    (call->said.fault == SQ_SQS_DENIED && q->place.url != NULL))
+	if (call->said.fault == SQ_SQS_DONE || queue_let_be(call))
 		queue_open(c, q);
 	else if (q->open == SQ_SQS_ASKED) /* a fault that says nothing of the queue */
 		queue_wait(c, q, client_backoff(++q->failures));

@@ -183,6 +183,16 @@ item_never(struct out_item *i, enum sq_offer_never never, const char *why)
 
 /* --- answers --- */
 
+/* How long what is put off waits: where no queue can be asked, until one can. */
+static uint32_t
+out_patience_ms(const struct out_half *f, const struct sq_sqs_queue *q)
+{
+	for (size_t i = 0; i < f->n_lines; i++)
+		if (f->lines[i].queue->open == SQ_SQS_OPEN)
+			return sq_sqs_queue_patience(q);
+	return 0;
+}
+
 /* Sends it once more, by itself; first of those that wait. */
 static void
 item_alone(struct out_item *i)
@@ -194,9 +204,9 @@ item_alone(struct out_item *i)
 
 /* What became of one entry. */
 static void
-item_said(struct out_item *i, const struct sq_sqs_said *said)
+item_said(const struct out_half *f, struct out_item *i, const struct sq_sqs_said *said)
 {
-	const uint32_t after_ms = sq_sqs_queue_patience(i->line->queue);
+	const uint32_t after_ms = out_patience_ms(f, i->line->queue);
 
 	switch (said->fault) {
 	case SQ_SQS_DONE:
@@ -239,9 +249,9 @@ call_failed(struct out_call *k)
 		if (item->place != OUT_SENT)
 			continue;
 		if (content && k->n == 1)
-			item_said(item, said);
+			item_said(k->f, item, said);
 		else
-			item_later(item, sq_sqs_queue_patience(item->line->queue),
+			item_later(item, out_patience_ms(k->f, item->line->queue),
 			    said->fault == SQ_SQS_UNSURE, said->code);
 	}
 }
@@ -272,7 +282,7 @@ call_ended(struct sq_sqs_call *call)
 	if (call->said.fault != SQ_SQS_DONE)
 		call_failed(k);
 	for (unsigned i = 0; i < n && call->said.fault == SQ_SQS_DONE; i++)
-		item_said(k->items[i], &k->said[i]);
+		item_said(f, k->items[i], &k->said[i]);
 	sq_sqs_call_fini(call);
 	free(k);
 	for (unsigned i = 0; i < n; i++) {
@@ -371,7 +381,7 @@ line_give_back(struct out_half *f, struct out_line *l, const char *why)
 		struct out_key *lane = i->lane;
 
 		lane->n++; /* until it is reported */
-		item_later(i, f->closing ? 0 : sq_sqs_queue_patience(l->queue), false, why);
+		item_later(i, f->closing ? 0 : out_patience_ms(f, l->queue), false, why);
 		lane_report(f, lane);
 		key_put(&f->lanes, lane);
 	}
