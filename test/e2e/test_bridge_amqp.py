@@ -1,31 +1,294 @@
-"""Bridges to RabbitMQ (docs/bridges.md, "amqp")."""
+"""Bridges to RabbitMQ (docs/bridges.md, "amqp"), with pika at the other end."""
 
 import asyncio
+import json
 import os
 import subprocess
 
+import peers
 import stack as parts
-from rabbit import Rabbit
+from api import Api
+from client_ca import ClientCa
+from cluster import descriptors, eventually
+from mqtt import Client
+from rabbit import PASSWORD, USER, Rabbit
 from scenario import scenario
 
+BROKER = {"engine": "embedded", "acl": [{"allow": ["manage", "consume"], "identity": "token:local"}]}
+SPACE = "default"
 
-async def rabbit_of(env, **options):
-    """A RabbitMQ, which the scenario leaves by 'with'."""
-    return await asyncio.to_thread(Rabbit(env.folder / "peer", **options).start)
+
+class World:
+    """A RabbitMQ, and a stack with bridges to it."""
+
+    def __init__(self, env, **options):
+        self.env, self.rabbit = env, Rabbit(env.folder, **options)
+        self.stack = None
+
+    async def __aenter__(self):
+        await asyncio.to_thread(self.rabbit.start)
+        self.channel = self.rabbit.channel()
+        self.pika = peers.imported("pika")
+        return self
+
+    async def __aexit__(self, *_):
+        self.rabbit.close()
+
+    def bridge(self, **more):
+        user, password = self.rabbit.credentials()
+        return {"space": SPACE, "kind": "amqp", "url": self.rabbit.urls,
+                "credentials": {"user-file": str(user), "password-file": str(password)}} | more
+
+    def queue(self, name, kind="classic"):
+        self.channel.queue_declare(name, durable=True, arguments={"x-queue-type": kind})
+
+    async def start(self, up=True, **bridges):
+        folder = self.env.folder / "bridges"
+        folder.mkdir()
+        (folder / "b.yaml").write_text(json.dumps({"bridges": bridges}))
+        self.stack = await self.env.stack(sidecars=1, broker=BROKER | {"bridges": {"dir": str(folder)}})
+        self.api = Api(self.stack)
+        for name in bridges if up else ():
+            await self.until(name, lambda b: all(b[half]["up"] for half in ("out", "in") if half in b))
+        self.stack.descriptors[self.stack.broker.name] = descriptors(self.stack.broker)
+
+    async def seen(self, name):
+        answer = await self.api.ask("GET", f"/v1/bridges/{name}")
+        assert answer.status == 200, answer
+        return answer.json
+
+    async def until(self, name, condition, what="the bridge is so", seconds=60):
+        async def so():
+            return condition(await self.seen(name))
+        await eventually(so, f"{what}: {name}", seconds)
+
+    async def client(self, *filters):
+        made = Client(f"c{len(self.env.clients)}")
+        self.env.clients.append(made)
+        await made.connect(self.stack.ports[0], clean=False, props={"session_expiry": 300})
+        if filters:
+            await made.subscribe(*filters, qos=1)
+        return made
+
+    async def get(self, queue):
+        """The next message of a queue of the peer: method, properties, body."""
+        async def there():
+            self.last = self.channel.basic_get(queue, auto_ack=True)
+            return self.last[0] is not None
+        await eventually(there, f"{queue} has a message")
+        return self.last
+
+    def lines(self, name):
+        return [line for line in self.stack.log(self.stack.broker).splitlines() if f"bridge/{name}" in line]
 
 
 @scenario(timeout_s=240)
 async def test_the_contract_of_bridges_holds_on_rabbitmq(env):
     """The suite of test/contract/test_bridge.c, on classic and on quorum queues."""
-    rabbit = await rabbit_of(env)
-    try:
-        user, password = rabbit.credentials()
-        address = f"{rabbit.nodes[0].amqp} {user} {password} {rabbit.control()}"
+    async with World(env) as w:
+        user, password = w.rabbit.credentials()
+        address = f"{w.rabbit.nodes[0].amqp} {user} {password} {w.rabbit.control()}"
         suite = parts.ROOT / "build" / env.settings.build / "test" / "test_bridge"
         done = await asyncio.to_thread(
             subprocess.run, [suite, "-j1"], env=os.environ | {"SQMQOS_TEST_AMQP": address},
             capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
         assert "with amqp, classic queues" in done.stderr and "with amqp, quorum queues" in done.stderr
-    finally:
-        rabbit.close()
+
+
+async def test_what_goes_out_is_what_others_expect(env):
+    """Each row of the page's table, on both types of queues."""
+    async with World(env) as w:
+        w.channel.exchange_declare("orders", "topic", durable=True)
+        for kind in ("classic", "quorum"):
+            w.queue(kind, kind)
+            w.channel.queue_bind(kind, "orders", "orders.#")
+        await w.start(b=w.bridge(out=[{"filter": "orders/#", "to": {"exchange": "orders"}}]))
+        c = await w.client()
+        await c.publish("orders/eu/1", b"\x00body", qos=1, retain=True, props={
+            "content_type": "text/plain", "response_topic": "r/1", "correlation_data": b"c1",
+            "message_expiry": 100, "user": [("a", "1"), ("a", "2"), ("b", "3"), ("tag", "red")]})
+        origins = set()
+        for queue in ("classic", "quorum"):
+            method, p, body = await w.get(queue)
+            assert (method.exchange, method.routing_key, body) == ("orders", "orders.eu.1", b"\x00body")
+            assert (p.content_type, p.reply_to, p.correlation_id) == ("text/plain", "r/1", "c1")
+            assert p.delivery_mode == 2 and p.timestamp and 90000 < int(p.expiration) <= 100000, p
+            h = p.headers
+            assert h["a"] == ["1", "2"] and h["b"] == "3" and h["tags"] == ["red"], h
+            assert h["sqmqos-topic"] == "orders/eu/1" and h["sqmqos-retain"] == "1", h
+            assert h["sqmqos-hops"].endswith("/b") and p.message_id == h["sqmqos-origin"], h
+            origins.add(p.message_id)
+        assert len(origins) == 1
+        await w.until("b", lambda b: b["out"]["messages"]["ok"] == 1)
+        env.check_leftovers = False  # a retained message
+
+
+async def test_what_comes_in_is_what_ours_expect(env):
+    async with World(env) as w:
+        rows = [{"queue": kind, "to": kind + "/{key:/}", "prefetch": 10} for kind in ("classic", "quorum")]
+        for row in rows:
+            w.queue(row["queue"], row["queue"])
+            w.channel.exchange_declare("x", "topic", durable=True)
+            w.channel.queue_bind(row["queue"], "x", "#")
+        await w.start(b=w.bridge(**{"in": rows}))
+        c = await w.client("classic/#", "quorum/#")
+        w.channel.basic_publish("x", "a.b", b"body", w.pika.BasicProperties(
+            content_type="text/plain", reply_to="r/1", correlation_id="c1", expiration="60000", priority=4,
+            message_id="m1", timestamp=1, type="t", app_id="app", delivery_mode=2, headers={
+                "text": "x", "n": 7, "yes": True, "many": ["p", "q"], "tags": ["red", "blue"],
+                "deep": {"k": [1, {"z": None}]}, "sqmqos-delay": "60"}))
+        got = {m.topic: m for m in await c.receive_all(2)}
+        assert set(got) == {"classic/a/b", "quorum/a/b"}
+        for topic, m in got.items():
+            assert m.payload == b"body" and m.qos == 1
+            assert m.props["content_type"] == "text/plain" and m.props["response_topic"] == "r/1", m.props
+            assert m.props["correlation_data"] == b"c1" and 50 < m.props["message_expiry"] <= 60, m.props
+            user = m.props["user"]
+            for pair in (("text", "x"), ("n", "7"), ("yes", "true"), ("many", "p"), ("many", "q"), ("tag", "red"),
+                         ("tag", "blue"), ("deep", '{"k":[1,{"z":null}]}'), ("amqp-message-id", "m1"),
+                         ("amqp-type", "t"), ("amqp-app-id", "app"), ("amqp-priority", "4"),
+                         ("amqp-timestamp", "1970-01-01T00:00:01.000Z")):
+                assert pair in user, (topic, pair, user)
+            assert not [name for name, _ in user if name == "sqmqos-delay"], user
+
+        def told():
+            return w.rabbit.messages("classic") == w.rabbit.messages("quorum") == 0
+        await eventually(lambda: asyncio.to_thread(told), "the peer was told")
+
+
+async def test_what_nobody_wants_is_a_dead_letter(env):
+    async with World(env) as w:
+        await w.start(b=w.bridge(out=[{"filter": "a/#", "to": {"key": "{topic.2}"}}]))
+        c = await w.client()
+        w.queue("there")
+        await c.publish("a/nowhere", b"1", qos=1)
+        await c.publish("a/there", b"2", qos=1)
+        assert (await w.get("there"))[2] == b"2"
+        await w.until("b", lambda b: b["out"]["messages"]["dead"] == 1 and b["out"]["messages"]["ok"] == 1)
+        assert "NO_ROUTE" in (await w.seen("b"))["out"]["lastError"], await w.seen("b")
+        env.check_leftovers = False  # a dead letter
+
+
+async def test_a_peer_that_blocks_gets_all_once_it_takes_it(env):
+    async with World(env) as w:
+        w.queue("q", "quorum")
+        await w.start(b=w.bridge(out=[{"filter": "a/#", "to": {"key": "q"}}], window=50))
+        c = await w.client()
+        await asyncio.to_thread(w.rabbit.ctl, "set_vm_memory_high_watermark", "0.0000001")
+        for n in range(200):
+            await c.publish(f"a/{n % 5}", str(n).encode(), qos=1)
+        await w.until("b", lambda b: b["out"].get("blocked"), "the peer blocks")
+        seen = await w.seen("b")
+        assert seen["out"]["up"] and seen["out"]["messages"]["ok"] == 0, seen
+        await asyncio.to_thread(w.rabbit.ctl, "set_vm_memory_high_watermark", "0.8")
+        await w.until("b", lambda b: b["out"]["messages"]["ok"] == 200, "all is there")
+        assert not (await w.seen("b"))["out"]["blocked"]
+        assert await asyncio.to_thread(w.rabbit.messages, "q") == 200
+
+
+async def test_a_queue_that_is_deleted_is_told_and_waited_for(env):
+    async with World(env) as w:
+        w.queue("q")
+        await w.start(b=w.bridge(**{"in": [{"queue": "q", "to": "in"}]}))
+        c = await w.client("in")
+        w.channel.queue_delete("q")
+        await w.until("b", lambda b: not b["in"]["up"], "its end is seen")
+        w.queue("q")
+        w.channel.basic_publish("", "q", b"again")
+        assert (await c.receive()).payload == b"again"
+        down = [line for line in w.lines("b") if "queue q" in line]
+        assert 1 <= len(down) <= 2 and "was deleted" in down[0], w.lines("b")
+
+
+@scenario(timeout_s=180)
+async def test_what_is_wrong_is_told_in_one_line(env):
+    ca, other = ClientCa(env.folder / "ca"), ClientCa(env.folder / "other")
+    async with World(env, authority=ca, names=("DNS:localhost",)) as w:
+        wrong = env.folder / "wrong"
+        parts.write_private(wrong, "not the password\n")
+        plain, tls = w.rabbit.urls[0], w.rabbit.tls_urls[0]
+        good, bad = ({"ca-file": str(a.pem)} for a in (ca, other))
+        user = w.bridge()["credentials"]["user-file"]
+        out, into = [{"filter": "a/#", "to": {"key": "q"}}], [{"queue": "none", "to": "in"}]
+        cases = {
+            "password": (dict(credentials={"user-file": user, "password-file": str(wrong)}, out=out), "ACCESS_REFUSED"),
+            "vhost": (dict(url=[plain + "/none"], out=out), "vhost none not found"),
+            "authority": (dict(url=[tls], tls=bad, out=out), "its certificate: self-signed"),
+            "name": (dict(url=[tls.replace("localhost", "127.0.0.1")], tls=good, out=out), "IP address mismatch"),
+            "queue": ({"in": into}, "queue none: NOT_FOUND"),
+            "exchange": (dict(out=[{"filter": "a/#", "to": {"exchange": "none"}}]), "exchange none: NOT_FOUND"),
+            "port": (dict(url=["amqp://127.0.0.1:1"], out=out), "refused"),
+            "tls": (dict(url=[tls.replace("amqps", "amqp")], out=out), "a port for amqps"),
+        }
+        await w.start(up=False, good=w.bridge(url=[tls], tls=good, out=out),
+                      **{name: w.bridge(**more) for name, (more, _) in cases.items()})
+        await w.until("good", lambda b: b["out"]["up"])
+        for name, (_, words) in cases.items():
+            await eventually(lambda: any(words in line for line in w.lines(name)), f"{name}: {words}", 20)
+        await asyncio.sleep(3)  # several dials each
+        log = w.stack.log(w.stack.broker)
+        assert PASSWORD not in log and "not the password" not in log and USER + "\n" not in log
+        for name, (_, words) in cases.items():
+            assert len([line for line in w.lines(name) if words in line]) == 1, w.lines(name)
+
+
+@scenario(timeout_s=240)
+async def test_another_node_is_taken_when_one_is_killed(env):
+    async with World(env, nodes=3) as w:
+        w.queue("q", "quorum")
+        await w.start(b=w.bridge(out=[{"filter": "a/#", "to": {"key": "q"}}], heartbeat="2s"))
+        c = await w.client()
+        sent = 0
+        for n in range(300):
+            await c.publish(f"a/{n % 3}", str(n).encode(), qos=1)
+            sent += 1
+            if n == 150:
+                await asyncio.to_thread(w.rabbit.nodes[0].kill)
+        await w.until("b", lambda b: b["out"]["messages"]["ok"] == sent, "all is accepted", 120)
+        channel = w.rabbit.channel(1)
+        got = []
+        while True:
+            method, _, body = channel.basic_get("q", auto_ack=True)
+            if method is None:
+                break
+            got.append(int(body))
+        first = list(dict.fromkeys(got))  # copies may follow
+        assert sorted(first) == list(range(300)), set(range(300)) - set(first)
+        for lane in range(3):
+            assert [n for n in first if n % 3 == lane] == list(range(lane, 300, 3)), lane
+
+
+async def test_two_installations_through_one_queue_are_once(env):
+    """The same message twice at the peer, as after a confirm that was lost: once at the other installation."""
+    async with World(env) as w:
+        w.queue("q", "quorum")
+        w.queue("copies", "quorum")
+        await w.start(there=w.bridge(out=[{"filter": "a/#", "to": {"key": "copies"}}]))
+        other = World(env)
+        other.env, other.rabbit = env, w.rabbit
+        folder = env.folder / "bridges2"
+        folder.mkdir()
+        (folder / "b.yaml").write_text(json.dumps({"bridges": {"back": w.bridge(
+            **{"in": [{"queue": "q", "to": "{topic}"}]})}}))
+        far = await env.stack(sidecars=1, broker=BROKER | {"bridges": {"dir": str(folder)}})
+        sub = Client("far")
+        env.clients.append(sub)
+        await sub.connect(far.ports[0], clean=False, props={"session_expiry": 300})
+        await sub.subscribe("a/#", qos=2)
+        c = await w.client()
+        for n in range(20):
+            await c.publish(f"a/{n % 2}", str(n).encode(), qos=2)
+        for n in range(20):
+            _, p, body = await w.get("copies")
+            for _ in range(2):
+                w.channel.basic_publish("", "q", body, p)
+        got = [(m.topic, int(m.payload)) for m in await sub.receive_all(20)]
+        assert sorted(n for _, n in got) == list(range(20)) and all(t == f"a/{n % 2}" for t, n in got), got
+        api = Api(far)
+
+        async def copies_known():
+            seen = (await api.ask("GET", "/v1/bridges/back")).json
+            return seen["in"]["messages"]["duplicate"] == 20
+        await eventually(copies_known, "the copies were known")
+        far.descriptors[far.broker.name] = descriptors(far.broker)
