@@ -260,7 +260,17 @@ def panels():
 async def known(env):
     """{metric: its labels} of all programs."""
     folder = pushing.declare(env, q={"bindings": [{"filter": "q/#"}], "push": {"url": "http://127.0.0.1:9/"}})
-    stack = await declared_stack(env, ["one"], subscribers={"dir": str(folder)}, push=pushing.LOCAL)
+    bridges = env.folder / "bridges"
+    bridges.mkdir()
+    for name in ("user", "password"):
+        (env.folder / name).write_text("x")
+        (env.folder / name).chmod(0o600)
+    (bridges / "b.yaml").write_text(json.dumps({"bridges": {"b": {
+        "space": "default", "kind": "amqp", "url": ["amqp://127.0.0.1:9/x"],
+        "credentials": {"user-file": str(env.folder / "user"), "password-file": str(env.folder / "password")},
+        "out": [{"filter": "b/#", "to": {"exchange": "x"}}], "in": [{"queue": "q", "to": "b2"}]}}}))
+    stack = await declared_stack(env, ["one"], subscribers={"dir": str(folder)}, push=pushing.LOCAL,
+                                 bridges={"dir": str(bridges)})
     await become(stack, "depth", {"one": 0})
     injector = Injector(env)
     await injector.start()
