@@ -55,14 +55,17 @@ void
 sq_bridge_tell_state(struct sq_bridge_told *t, enum sq_bridge_half half, bool up, const char *why)
 {
 	const char *name = sq_bridge_half_name(half);
+	bool is_new = told_is_new(t, half, up);
 
-	if (!told_is_new(t, half, up))
-		return;
 	pthread_mutex_lock(&t->lock);
-	told_copy(t->state[half].why, why);
-	t->state[half].since_ms = sq_clock_wall_ms();
+	if (is_new || why != NULL)
+		told_copy(t->state[half].why, why);
+	if (is_new)
+		t->state[half].since_ms = sq_clock_wall_ms();
 	atomic_store(&t->up[half], up);
 	pthread_mutex_unlock(&t->lock);
+	if (!is_new)
+		return;
 	if (up)
 		SQ_INFO(t->scope, "%s: the peer is there", name);
 	else

@@ -54,7 +54,8 @@ sq_bridge_tell(
 
 /* What went wrong with a message last; cut to SQ_BRIDGE_DETAIL_MAX. */
 void sq_bridge_tell_error(struct sq_bridge_told *, const char *why);
-/* A half is up, or down, and why (NULL: nothing to say); logs it once, if it has changed. */
+/* A half is up, or down, and why (NULL: nothing to say); logs it if that has changed, and keeps the last
+ * reason. */
 void sq_bridge_tell_state(struct sq_bridge_told *, enum sq_bridge_half, bool up, const char *why);
 /* The half is closed: it is neither, without a line. */
 void sq_bridge_tell_closed(struct sq_bridge_told *, enum sq_bridge_half);

@@ -7,6 +7,7 @@
 #include "broker/auth/identity/identity.h"
 #include "broker/bridge/bridges.h"
 #include "broker/bridge/carry.h"
+#include "broker/bridge/told.h"
 #include "broker/broker.h"
 #include "broker/engine/record.h"
 #include "broker/subscriber/subscriber.h"
@@ -544,6 +545,25 @@ Test(bridges, a_queue_that_can_not_be_so_is_declared_again)
 	cr_expect_eq(
 	    publisher_send(&http, &(struct entry){.topic = "t/a", .payload = "4", .qos = 1}).how,
 	    SQ_PUBLISHED_REFUSED);
+}
+
+Test(bridges, the_last_reason_counts_and_the_first_moment)
+{
+	struct sq_bridge_told t;
+	struct sq_buf json = {0};
+
+	sq_bridge_told_init(&t, "bridge/x");
+	sq_bridge_tell_state(&t, SQ_BRIDGE_OUT, false, "connection refused");
+	t.state[SQ_BRIDGE_OUT].since_ms = 1000;
+	sq_bridge_tell_state(&t, SQ_BRIDGE_OUT, false, "access refused");
+	sq_bridge_tell_state(&t, SQ_BRIDGE_OUT, false, NULL);
+	sq_bridge_told_describe(&t, SQ_BRIDGE_OUT, &json);
+	sq_buf_u8(&json, '\0');
+	cr_expect_not_null(strstr((char *)sq_buf_data(&json),
+			       "\"since\":\"1970-01-01T00:00:01.000Z\",\"why\":\"access refused\""),
+	    "%s", (char *)sq_buf_data(&json));
+	sq_buf_fini(&json);
+	sq_bridge_told_fini(&t);
 }
 
 /* Pause. */

@@ -49,6 +49,7 @@ comes_back(const struct sq_subscriber *s, uint8_t version, const char *declarer)
 	cr_assert(sq_declared_read(bytes_of(&v), &r));
 	cr_expect(sq_declaration_equal(s->decl, &r.decl));
 	cr_expect(r.revision == 77 && r.in_file == s->in_file && r.paused == s->paused);
+	cr_expect_eq(r.owned, s->owned);
 	text_is(r.declarer, declarer);
 	text_is(r.pause_why, s->pause_why);
 	sq_declared_record_fini(&r);
@@ -83,6 +84,8 @@ Test(declared_record, a_push_and_who_declared_it)
 	struct sq_subscriber s = queue(pushing);
 
 	s.in_file = true;
+	comes_back(&s, 2, NULL);
+	s.owned = true;
 	comes_back(&s, 2, NULL);
 	s.declarer = (char[]){"subscriber:shop/billing"};
 	comes_back(&s, 2, "subscriber:shop/billing");
