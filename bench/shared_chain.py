@@ -21,7 +21,7 @@ import postgres  # noqa: E402
 SCHEMA = "sqmqos"
 LSN = re.compile(r"^sqmqos_log_lsn (\d+)$", re.M)
 COMMITS = re.compile(r"^sqmqos_store_commit_seconds_(sum|count) ([0-9.e+-]+)$", re.M)
-LAG_EVERY_S = 0.05
+LAG_EVERY_S = 0.01
 LATE_S = 60
 
 
@@ -132,27 +132,32 @@ class Chain:
         self.servers.close()
 
 
-class Lag(threading.Thread):
+class Lag:
     """How far followers are behind: from the moment at which the owner has a record to that at which
-    they have it."""
+    they have it. What lies between two looks at the owner is taken as even, so that each lag is known as
+    well as these are close to each other."""
 
     def __init__(self, chain):
-        super().__init__(daemon=True)
         self.chain, self.owner = chain, chain.owner()
         self.seen = {b.id: [] for b in chain.stack.brokers}  # (when, lsn)
         self.ends = threading.Event()
+        self.lookers = [threading.Thread(target=self.look, args=(b,), daemon=True) for b in chain.stack.brokers]
 
-    def run(self):
+    def start(self):
+        for looker in self.lookers:
+            looker.start()
+
+    def look(self, broker):
         while not self.ends.wait(LAG_EVERY_S):
-            for b in self.chain.stack.brokers:
-                began = time.monotonic()
-                lsn = self.chain.lsn(b)
-                self.seen[b.id].append(((began + time.monotonic()) / 2, lsn))
+            began = time.monotonic()
+            lsn = self.chain.lsn(broker)
+            self.seen[broker.id].append(((began + time.monotonic()) / 2, lsn))
 
     def lags(self):
         """Ends it; seconds, one for each look at a follower."""
         self.ends.set()
-        self.join()
+        for looker in self.lookers:
+            looker.join()
         own, found = self.seen.pop(self.owner.id), []
         for looks in self.seen.values():
             found += [when - had for when, lsn in looks if (had := owned_at(own, lsn + 1)) and had < when]

@@ -63,12 +63,12 @@ class Load:
                 raise Failed(f"messages still wait after {LATE_S} s: {self.ticks[-1:]}")
             time.sleep(TICK_MS / 1e3)
 
-    def longest(self, since):
+    def longest(self, since, before):
         """From 'since' to the moment at which everybody was acknowledged again, at least the longest
-        time that one message was due."""
+        time that one message was due, but for the 'before' seconds that it may have been due then."""
         after = [t for t in self.ticks if t["at"] > since]
         waited = [t["at"] - since for t in after if t["oldest"] > WAITS_S]
-        return max([t["longest"] for t in after] + waited[-1:])
+        return max([t["longest"] - before for t in after] + waited[-1:])
 
     def end(self):
         """Ends it in order; the generator's figures."""
@@ -86,18 +86,20 @@ class Load:
             self.child.wait()
 
 
+# Each returns when it began, and how long nothing had been acknowledged by then.
+
 def killed(chain):
     owner = chain.owner()
     began = time.monotonic()
     owner.kill()
-    return began
+    return began, 0
 
 
 def ended(chain):
     owner = chain.owner()
     began = time.monotonic()
     owner.stop(30)
-    return began
+    return began, 0
 
 
 def received(server):
@@ -107,7 +109,8 @@ def received(server):
 def promoted(chain):
     """The standby that has most; the other one follows it.  Counted from the promotion."""
     servers = chain.servers
-    until = time.monotonic() + PROMOTED_S
+    lost = time.monotonic()
+    until = lost + PROMOTED_S
     servers.primary.kill()
     best, other = sorted(servers.servers[1:], key=received, reverse=True)
     follows = threading.Thread(target=other.follow, args=(best,))
@@ -116,7 +119,7 @@ def promoted(chain):
     follows.start()
     servers.promote(best)
     follows.join()
-    return began
+    return began, began - lost
 
 
 KINDS = (
@@ -147,11 +150,11 @@ def one(load, chain, happens):
     """Seconds of one of them, and those of the brokers' changes of roles that had no cause."""
     since = time.monotonic()
     load.settle(since)
-    began = happens(chain)
+    began, before = happens(chain)
     # What was killed is there again, as a kubelet has it.
     chain.whole()
     load.settle(began, 2 * QUIET_S)
-    took = load.longest(began)
+    took = load.longest(began, before)
     mend(chain)
     return took
 
