@@ -1,7 +1,8 @@
 /* The floor of bridges to RabbitMQ: librabbitmq alone, on one thread and one connection.
  *
  *   bench_bare_amqp declare PORT QUEUE quorum|classic    the queue, empty
- *   bench_bare_amqp publish PORT QUEUE N WINDOW BYTES    durable messages, each confirmed
+ *   bench_bare_amqp publish PORT QUEUE N WINDOW BYTES    durable messages, each confirmed, with the
+ *                                                        properties and headers that a bridge gives them
  *   bench_bare_amqp consume PORT QUEUE N PREFETCH        acknowledged, a fifth of the prefetch at a time
  *
  * Prints {"rate":…,"cpu":…}: messages a second, and µs of this process's CPU each. */
@@ -17,6 +18,7 @@
 
 #include "bench/procstat.h"
 #include "core/clock.h"
+#include "core/mem.h"
 
 enum { CHANNEL = 1, FRAME_MAX = 131072, WAIT_S = 60, AT_ONCE = 64 };
 
@@ -104,14 +106,29 @@ bare_confirms(amqp_connection_state_t c, bool waits, struct confirms *f)
 	return true;
 }
 
+#define TEXT(s) \
+	{ \
+		.kind = AMQP_FIELD_KIND_UTF8, .value.bytes = { sizeof(s) - 1, s } \
+	}
+
+/* What a bridge says of each message. */
+static amqp_table_entry_t headers[] = {
+    {.key = {13, "sqmqos-origin"},
+	.value = TEXT("0123456789abcdef-0123456789abcdef0123456789abcdef")},
+    {.key = {11, "sqmqos-hops"}, .value = TEXT("host-0123456789abcdef/out-quorum")},
+    {.key = {12, "sqmqos-topic"}, .value = TEXT("bench/out-quorum")},
+};
+
 static void
 bare_publish(amqp_connection_state_t c, const char *queue, uint64_t n, uint64_t window, size_t len)
 {
 	struct confirms confirms = {.done = calloc(1, n + 1), .low = 1};
-	char *body = calloc(1, len + 1), id[32];
-	amqp_basic_properties_t p = {
-	    ._flags = AMQP_BASIC_DELIVERY_MODE_FLAG | AMQP_BASIC_MESSAGE_ID_FLAG,
-	    .delivery_mode = AMQP_DELIVERY_PERSISTENT};
+	char *body = calloc(1, len + 1), id[64];
+	amqp_basic_properties_t p = {._flags = AMQP_BASIC_DELIVERY_MODE_FLAG |
+		AMQP_BASIC_MESSAGE_ID_FLAG | AMQP_BASIC_TIMESTAMP_FLAG | AMQP_BASIC_HEADERS_FLAG,
+	    .delivery_mode = AMQP_DELIVERY_PERSISTENT,
+	    .timestamp = sq_clock_wall_ms() / 1000,
+	    .headers = {SQ_ARRAY_LEN(headers), headers}};
 	uint64_t sent = 0;
 
 	if (body == NULL || confirms.done == NULL)
@@ -121,7 +138,7 @@ bare_publish(amqp_connection_state_t c, const char *queue, uint64_t n, uint64_t 
 	bare_must(c, "no confirms");
 	while (confirms.n < n) {
 		for (int i = 0; i < AT_ONCE && sent < n && sent - confirms.n < window; i++) {
-			(void)snprintf(id, sizeof id, "%ju", (uintmax_t)++sent);
+			(void)snprintf(id, sizeof id, "0123456789abcdef-%032ju", (uintmax_t)++sent);
 			p.message_id = amqp_cstring_bytes(id);
 			if (amqp_basic_publish(c, CHANNEL, amqp_empty_bytes,
 				amqp_cstring_bytes(queue), 1, 0, &p,
@@ -193,6 +210,8 @@ main(int argc, char **argv)
 		bare_die("declare|publish|consume PORT QUEUE ...");
 	if (strcmp(what, "declare") != 0)
 		bare_report(&r, n);
+	else
+		puts("{}");
 	amqp_connection_close(c, AMQP_REPLY_SUCCESS);
 	amqp_destroy_connection(c);
 	return 0;

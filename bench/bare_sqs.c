@@ -1,5 +1,6 @@
 /* The floor of bridges to SQS: libcurl alone, on one thread, with so many calls of SendMessageBatch at a time,
- * of 10 messages each, signed by libcurl, over connections that stay.
+ * of 10 messages each with the attributes that a bridge gives them, signed by libcurl, over connections that
+ * stay.
  *
  *   bench_bare_sqs ENDPOINT QUEUE-URL REGION AT-A-TIME MESSAGES BYTES
  *
@@ -44,6 +45,15 @@ bare_take(char *data, size_t size, size_t n, void *arg)
 	return n * size;
 }
 
+/* What a bridge says of each message. */
+static const char attributes[] =
+    "\",\"MessageAttributes\":{"
+    "\"sqmqos-topic\":{\"DataType\":\"String\",\"StringValue\":\"bench/out-sqs\"},"
+    "\"sqmqos-origin\":{\"DataType\":\"String\",\"StringValue\":"
+    "\"0123456789abcdef-0123456789abcdef0123456789abcdef\"},"
+    "\"sqmqos-hops\":{\"DataType\":\"String\",\"StringValue\":"
+    "\"host-0123456789abcdef/out-sqs\"}}}";
+
 /* A batch, the same each time. */
 static char *
 bare_body(const char *queue, int len)
@@ -55,7 +65,7 @@ bare_body(const char *queue, int len)
 		sq_buf_printf(&out, "%s{\"Id\":\"%d\",\"MessageBody\":\"", i > 0 ? "," : "", i);
 		for (int k = 0; k < len; k++)
 			sq_buf_u8(&out, 'x');
-		sq_buf_printf(&out, "\"}");
+		sq_buf_printf(&out, "%s", attributes);
 	}
 	sq_buf_printf(&out, "]}");
 	return sq_buf_take_text(&out);
