@@ -7,6 +7,7 @@
 #include "broker/bridge/amqp/out_priv.h"
 #include "broker/bridge/amqp/topology.h"
 #include "broker/bridge/carry.h"
+#include "core/clock.h"
 #include "core/mem.h"
 
 static int
@@ -59,7 +60,11 @@ confirm_up_to(struct sq_amqp_out_line *l, struct sq_amqp_peer *peer, uint64_t ta
 		if (l->careful > 0)
 			l->careful--;
 		confirm_one(l, it, acked);
-		l->proved = true;
+		l->proved |= acked;
+		if (acked)
+			l->patience.refused_ms = 0;
+		else if (l->patience.refused_ms == 0)
+			l->patience.refused_ms = sq_clock_ms();
 	}
 	while (l->low < l->next && l->ring[l->low & l->mask] == NULL)
 		l->low++;

@@ -10,6 +10,9 @@
 #include "core/mem.h"
 
 enum {
+	REFUSED_MS = 10000,      /* a channel to a queue whose leader is gone may refuse for ever */
+	PATIENCE_MIN_MS = 30000, /* for a confirm */
+	PATIENCE_MAX_MS = 600000,
 	WRITE_BYTES = 16384, /* until the socket is asked whether it takes more */
 };
 
@@ -115,6 +118,35 @@ line_blocked(struct sq_amqp_out_line *l, bool blocked)
 		sq_amqp_half_post(&l->f->half);
 }
 
+/* Gives the connection up when the oldest message was not confirmed for too long: another node, or the
+ * same one asked anew, may take it. */
+static int
+line_wait(struct sq_amqp_out_line *l, struct sq_amqp_peer *peer, struct sq_amqp_wants *wants,
+    struct sq_buf *why)
+{
+	struct sq_amqp_patience *p = &l->patience;
+	uint64_t now_ms = sq_clock_ms();
+
+	if (l->out == 0 || p->tag != l->low || sq_amqp_peer_blocked(peer)) {
+		if (p->tag != 0 && l->low > p->tag)
+			p->ms = PATIENCE_MIN_MS;
+		p->tag = l->low;
+		p->since_ms = now_ms;
+	}
+	if (p->refused_ms != 0 && now_ms - p->refused_ms >= REFUSED_MS) {
+		sq_buf_printf(why, "it has taken nothing for %d s (basic.nack)", REFUSED_MS / 1000);
+		return sq_amqp_peer_fail(peer, SQ_AMQP_LOST);
+	}
+	if (l->out == 0)
+		return SQ_OK;
+	wants->at_ms = p->since_ms + p->ms;
+	if (now_ms < wants->at_ms)
+		return SQ_OK;
+	sq_buf_printf(why, "a message was not confirmed for %u s", (unsigned)(p->ms / 1000));
+	p->ms = p->ms < PATIENCE_MAX_MS / 2 ? 2 * p->ms : PATIENCE_MAX_MS;
+	return sq_amqp_peer_fail(peer, SQ_AMQP_LOST);
+}
+
 static int
 line_work(void *arg, struct sq_amqp_peer *peer, struct sq_amqp_wants *wants, struct sq_buf *why)
 {
@@ -127,6 +159,8 @@ line_work(void *arg, struct sq_amqp_peer *peer, struct sq_amqp_wants *wants, str
 		sq_amqp_half_look(&l->f->half, l->proved);
 		l->proved = false;
 		rc = line_send(l, peer, wants, why);
+		if (rc == SQ_OK)
+			rc = line_wait(l, peer, wants, why);
 	} else {
 		sq_amqp_out_return(l, true, 0);
 	}
@@ -148,6 +182,7 @@ line_down(void *arg)
 {
 	struct sq_amqp_out_line *l = arg;
 
+	l->patience.tag = l->patience.refused_ms = 0;
 	line_take(l);
 	sq_amqp_out_give_back(l);
 	sq_amqp_out_flush(l);
@@ -181,6 +216,7 @@ sq_amqp_out_line_init(struct sq_amqp_out_line *l, struct sq_forwarder *f, unsign
 	l->ring = sq_xcalloc(size, sizeof(struct sq_amqp_item *));
 	l->mask = size - 1;
 	l->low = l->next = 1;
+	l->patience.ms = PATIENCE_MIN_MS;
 	sq_list_init(&l->waiting);
 	sq_list_init(&l->done);
 	sq_list_init(&l->inbox);

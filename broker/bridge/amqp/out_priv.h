@@ -44,6 +44,14 @@ struct sq_amqp_return {
 	struct sq_buf words;
 };
 
+/* With the oldest message that is out.  RabbitMQ forgets some of those that reach a quorum queue while it
+ * elects a leader; waiting gets longer each time, as a queue without a majority confirms nothing. */
+struct sq_amqp_patience {
+	uint64_t tag, since_ms; /* the oldest, since when it is that; 0: none */
+	uint64_t ms;
+	uint64_t refused_ms; /* since when there are only basic.nacks; 0: there are not */
+};
+
 struct sq_amqp_out_line {
 	struct sq_forwarder *f;
 	unsigned index;
@@ -57,6 +65,7 @@ struct sq_amqp_out_line {
 	unsigned out;
 	/* So many messages go one at a time: one of them had the channel closed. */
 	unsigned careful;
+	struct sq_amqp_patience patience;
 	bool proved;                /* a message was confirmed since work() */
 	size_t written;             /* bytes since the socket was last seen to take some */
 	uint64_t halt_all;          /* as of a halt, of all lanes */
