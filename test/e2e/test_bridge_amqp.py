@@ -294,3 +294,28 @@ async def test_two_installations_through_one_queue_are_once(env):
             return seen["in"]["messages"]["duplicate"] == 20
         await eventually(copies_known, "the copies were known")
         far.descriptors[far.broker.name] = descriptors(far.broker)
+
+
+async def test_what_can_not_be_published_is_a_dead_letter(env):
+    """A name that a template has nothing for, content above limits.max-packet, headers that are too much: none
+    of it ends the broker, nor stops what is behind it."""
+    async with World(env) as w:
+        w.queue("q")
+        await w.start(b=w.bridge(**{"in": [{"queue": "q", "to": "in/{header:where}"}]}))
+        c, letters = await w.client("in/#"), await w.client("$dead/#")
+
+        def put(body, **headers):
+            w.channel.basic_publish("", "q", body, w.pika.BasicProperties(headers=headers))
+        put(b"nowhere")
+        put(b"x" * (3 << 20), where="large")
+        put(b"y" * ((1088 << 10) - 100), where="large", more="z" * 1000)
+        put(b"too long", where="a", more="z" * 70000)
+        put(b"good", where="good")
+        assert (await c.receive()).topic == "in/good"
+        got = [(m.props["user"], m.payload) for m in await letters.receive_all(4)]
+        reasons = [(dict(user)["sqmqos-dead-reason"], payload) for user, payload in got]
+        assert reasons == [("unmappable", b"nowhere"), ("too-large", b""), ("too-large", b""),
+                           ("unmappable", b"too long")], reasons
+        assert all(dict(user)["sqmqos-dead-queue"] == "bridge.b" for user, _ in got), got
+        await w.until("b", lambda b: b["in"]["messages"]["dead"] == 4 and b["in"]["messages"]["ok"] == 1)
+        env.check_leftovers = False  # dead letters

@@ -33,34 +33,51 @@ content_rule(const struct sq_amqp_in_line *l, amqp_bytes_t tag, unsigned *rule)
 	return n < l->in->half.cfg->in.n;
 }
 
+/* Maps what has come; what can't be published is what a letter can have of it. */
+static void
+content_map(struct sq_amqp_in_line *l, struct sq_amqp_arrival *a)
+{
+	const struct sq_bridge_cfg *cfg = l->in->half.cfg;
+	const struct sq_amqp_content *c = &l->content;
+	const struct sq_bridge_in *rule = sq_bridge_cfg_in(cfg, c->rule);
+	const struct sq_amqp_delivery from = {.key = c->key, .props = c->props, .body = c->whole};
+	size_t max_packet = l->in->half.env.max_packet;
+	struct sq_buf why = {0};
+	int rc = SQ_ETOOBIG;
+
+	if (c->too_large)
+		sq_buf_printf(&why, "the message has %llu bytes, limits.max-packet is %zu",
+		    (unsigned long long)c->size, max_packet);
+	else
+		rc = sq_amqp_map_in(&from, cfg, rule, max_packet, &a->in, &why);
+	if (rc != SQ_OK) {
+		a->unmappable = sq_buf_take_text(&why);
+		a->in.msg = sq_amqp_letter(
+		    cfg, rule, rc == SQ_ETOOBIG ? (struct sq_bytes){0} : c->whole);
+	}
+	a->arrived.too_large = rc == SQ_ETOOBIG;
+	sq_buf_fini(&why);
+}
+
 /* Makes a message of what has come. */
 static struct sq_amqp_arrival *
 content_arrival(struct sq_amqp_in_line *l)
 {
-	const struct sq_bridge_cfg *cfg = l->in->half.cfg;
-	struct sq_amqp_content *c = &l->content;
+	const struct sq_amqp_content *c = &l->content;
 	struct sq_amqp_arrival *a = sq_xcalloc(1, sizeof *a);
-	const struct sq_amqp_delivery from = {.key = c->key, .props = c->props, .body = c->whole};
-	struct sq_buf why = {0};
 
-	if (c->too_large)
-		sq_buf_printf(&why, "the message has %llu bytes, limits.max-packet is %zu",
-		    (unsigned long long)c->size, l->in->half.env.max_packet);
-	else if (sq_amqp_map_in(&from, cfg, sq_bridge_cfg_in(cfg, c->rule),
-		     l->in->half.env.max_packet, &a->in, &why) == SQ_OK)
-		a->bytes = sq_image_size(a->in.msg.image);
-	if (sq_buf_len(&why) > 0)
-		a->unmappable = sq_buf_take_text(&why);
-	sq_buf_fini(&why);
+	content_map(l, a);
 	a->arrived = (struct sq_arrived){.msg = a->in.msg,
 	    .unmappable = a->unmappable,
+	    .too_large = a->arrived.too_large,
 	    .rule = c->rule,
 	    .key = sq_buf_bytes(&a->in.key),
 	    .hops = sq_buf_bytes(&a->in.hops),
 	    .again = c->again,
 	    .held = a};
 	sq_list_init(&a->arrived.node);
-	a->bytes += OVERHEAD + a->arrived.key.len + a->arrived.hops.len;
+	a->bytes = sq_image_size(a->in.msg.image) + OVERHEAD + a->arrived.key.len +
+	    a->arrived.hops.len;
 	a->line = l;
 	a->tag = c->tag;
 	a->epoch = l->epoch;

@@ -364,6 +364,14 @@ sq_amqp_map_in(const struct sq_amqp_delivery *from, const struct sq_bridge_cfg *
 	return rc;
 }
 
+struct sq_msg
+sq_amqp_letter(
+    const struct sq_bridge_cfg *cfg, const struct sq_bridge_in *rule, struct sq_bytes payload)
+{
+	return sq_msg_new((unsigned)rule->qos, false, sq_bytes_of(cfg->record.name),
+	    (struct sq_bytes){0}, SQ_MSG_NO_EXPIRY, payload);
+}
+
 void
 sq_amqp_in_fini(struct sq_amqp_in *in)
 {

@@ -30,10 +30,13 @@ struct sq_amqp_in {
 
 /* Fills 'out', which is zeroed, for a rule of the bridge.  'max_packet': bytes of an image at most.
  * SQ_EINVAL: it is none of ours; SQ_ETOOBIG; both with the reason in 'why', without anything of the
- * message but names of headers, and with 'key' and 'hops' as far as they are known. */
+ * message but names of headers, with 'key' and 'hops' as far as they are known, and without 'msg'. */
 int sq_amqp_map_in(const struct sq_amqp_delivery *, const struct sq_bridge_cfg *,
     const struct sq_bridge_in *rule, size_t max_packet, struct sq_amqp_in *out,
     struct sq_buf *why) SQ_MUST_CHECK;
+/* What a dead letter has of a message that can't be published: its payload, under the bridge's name. */
+struct sq_msg sq_amqp_letter(
+    const struct sq_bridge_cfg *, const struct sq_bridge_in *rule, struct sq_bytes payload);
 /* Gives back what it has; it may be used again. */
 void sq_amqp_in_fini(struct sq_amqp_in *);
 
