@@ -302,6 +302,8 @@ def make_programs(args, folder, annotations):
     tree["acl"] = [{"allow": ["manage", "push"], "identity": "token:api", "queues": ["*"]}]
     (folder / "subscribers").mkdir(exist_ok=True)
     tree["subscribers"] = {"dir": str(folder / "subscribers")}
+    (folder / "bridges").mkdir(exist_ok=True)
+    tree["bridges"] = {"dir": str(folder / "bridges")}
     (folder / "secrets").mkdir(exist_ok=True)
     # What is tried here is posted to this machine.
     tree["push"] = {"allow": [{"host": "127.0.0.1", "cidr": "127.0.0.1"}], "trusted": ["127.0.0.1"],

@@ -37,11 +37,12 @@ topology_queue(
 {
 	amqp_table_entry_t type = {.key = amqp_cstring_bytes("x-queue-type"),
 	    .value = {.kind = AMQP_FIELD_KIND_UTF8,
-		.value.bytes = amqp_cstring_bytes(sq_config_is_set(in->type) ? in->type : "")}};
+		.value.bytes = amqp_cstring_bytes(
+		    sq_config_is_set(in->type) ? in->type : "quorum")}};
 	amqp_queue_declare_t m = {.queue = amqp_cstring_bytes(in->queue),
 	    .passive = !declare,
 	    .durable = 1,
-	    .arguments = {sq_config_is_set(in->type), &type}};
+	    .arguments = {1, &type}};
 	struct sq_buf said = {0};
 	int rc = sq_amqp_peer_ask(p, AMQP_QUEUE_DECLARE_METHOD, &m, AMQP_QUEUE_DECLARE_OK_METHOD,
 	    NULL, SQ_AMQP_TOPOLOGY, &said);
