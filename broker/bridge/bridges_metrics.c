@@ -4,13 +4,15 @@
 #include "core/mem.h"
 #include "core/metrics.h"
 
+/* Metrics of a bridge that have no label beside its name. */
+enum { LOOPS, UNCERTAIN, DEDUP_EARLY, IN_FLIGHT, PAUSED, PLAIN };
+
 /* What is told of one bridge, or of those that have no row of their own. */
 struct metrics_row {
 	const char *name;
 	uint64_t messages[SQ_BRIDGE_HALVES][SQ_BRIDGE_OUTCOMES];
 	bool has[SQ_BRIDGE_HALVES], down[SQ_BRIDGE_HALVES];
-	uint64_t uncertain, early, out;
-	bool paused;
+	uint64_t plain[PLAIN];
 };
 
 static void
@@ -22,15 +24,17 @@ metrics_add(const struct sq_bridge *b, struct metrics_row *row)
 		for (unsigned o = 0; o < SQ_BRIDGE_OUTCOMES; o++)
 			row->messages[h][o] += atomic_load_explicit(
 			    &t->messages[h][o], memory_order_relaxed);
+		row->plain[LOOPS] += atomic_load_explicit(
+		    &t->messages[h][SQ_BRIDGE_LOOP], memory_order_relaxed);
 		if (!atomic_load(&t->has[h]))
 			continue;
 		row->has[h] = true;
 		row->down[h] |= !atomic_load(&t->up[h]);
-		row->out += atomic_load_explicit(&t->out[h], memory_order_relaxed);
+		row->plain[IN_FLIGHT] += atomic_load_explicit(&t->out[h], memory_order_relaxed);
 	}
-	row->uncertain += atomic_load_explicit(&t->uncertain, memory_order_relaxed);
-	row->early += atomic_load_explicit(&t->dedup_early, memory_order_relaxed);
-	row->paused |= b->paused;
+	row->plain[UNCERTAIN] += atomic_load_explicit(&t->uncertain, memory_order_relaxed);
+	row->plain[DEDUP_EARLY] += atomic_load_explicit(&t->dedup_early, memory_order_relaxed);
+	row->plain[PAUSED] |= b->paused;
 }
 
 static void
@@ -57,13 +61,6 @@ metrics_up(const struct metrics_row *rows, size_t n, struct sq_buf *out)
 	}
 }
 
-/* Whether a half has such an outcome at all. */
-static bool
-metrics_may_be(unsigned half, unsigned outcome)
-{
-	return outcome != (half == SQ_BRIDGE_OUT ? SQ_BRIDGE_DUPLICATE : SQ_BRIDGE_FAILED);
-}
-
 static void
 metrics_messages(const struct metrics_row *rows, size_t n, struct sq_buf *out)
 {
@@ -72,7 +69,7 @@ metrics_messages(const struct metrics_row *rows, size_t n, struct sq_buf *out)
 	for (size_t i = 0; i < n; i++) {
 		for (unsigned h = 0; h < SQ_BRIDGE_HALVES; h++) {
 			for (unsigned o = 0; o < SQ_BRIDGE_OUTCOMES && rows[i].has[h]; o++) {
-				if (!metrics_may_be(h, o))
+				if (!sq_bridge_outcome_is_of(o, h))
 					continue;
 				metrics_label(out, "sqmqos_bridge_messages_total", &rows[i]);
 				sq_buf_printf(out, ",direction=\"%s\",outcome=\"%s\"} %llu\n",
@@ -83,24 +80,6 @@ metrics_messages(const struct metrics_row *rows, size_t n, struct sq_buf *out)
 	}
 }
 
-static uint64_t
-metrics_value(const struct metrics_row *row, unsigned which)
-{
-	switch (which) {
-	case 0:
-		return row->messages[SQ_BRIDGE_OUT][SQ_BRIDGE_LOOP] +
-		    row->messages[SQ_BRIDGE_IN][SQ_BRIDGE_LOOP];
-	case 1:
-		return row->uncertain;
-	case 2:
-		return row->early;
-	case 3:
-		return row->out;
-	default:
-		return row->paused;
-	}
-}
-
 static void
 metrics_plain(const struct metrics_row *rows, size_t n, struct sq_buf *out)
 {
@@ -108,27 +87,25 @@ metrics_plain(const struct metrics_row *rows, size_t n, struct sq_buf *out)
 		const char *name;
 		enum sq_metric_type type;
 		const char *help;
-	} plain[] = {
-	    {"sqmqos_bridge_loops_total", SQ_COUNTER,
+	} plain[PLAIN] = {
+	    [LOOPS] = {"sqmqos_bridge_loops_total", SQ_COUNTER,
 		"Messages of a bridge that had gone round, and were dropped."},
-	    {"sqmqos_bridge_uncertain_total", SQ_COUNTER,
+	    [UNCERTAIN] = {"sqmqos_bridge_uncertain_total", SQ_COUNTER,
 		"Messages that went out, and of which it is not known whether the peer has them: "
-		"they "
-		"are sent again."},
-	    {"sqmqos_bridge_dedup_early_total", SQ_COUNTER,
+		"they are sent again."},
+	    [DEDUP_EARLY] = {"sqmqos_bridge_dedup_early_total", SQ_COUNTER,
 		"Keys of what came in that were forgotten younger than dedup.for, as dedup.max "
 		"says."},
-	    {"sqmqos_bridge_in_flight", SQ_GAUGE,
+	    [IN_FLIGHT] = {"sqmqos_bridge_in_flight", SQ_GAUGE,
 		"Messages that the peer has not accepted yet, or that are not committed yet."},
-	    {"sqmqos_bridge_paused", SQ_GAUGE, "1: it is paused."},
+	    [PAUSED] = {"sqmqos_bridge_paused", SQ_GAUGE, "1: it is paused."},
 	};
 
-	for (unsigned k = 0; k < sizeof plain / sizeof *plain; k++) {
+	for (unsigned k = 0; k < PLAIN; k++) {
 		sq_metrics_head(out, plain[k].name, plain[k].type, plain[k].help);
 		for (size_t i = 0; i < n; i++) {
 			metrics_label(out, plain[k].name, &rows[i]);
-			sq_buf_printf(
-			    out, "} %llu\n", (unsigned long long)metrics_value(&rows[i], k));
+			sq_buf_printf(out, "} %llu\n", (unsigned long long)rows[i].plain[k]);
 		}
 	}
 }

@@ -304,6 +304,5 @@ sq_inward_status(const struct sq_inward *in, struct sq_buf *out)
 		if (sq_buf_len(out) > before)
 			sq_buf_u8(out, ',');
 	}
-	sq_buf_printf(
-	    out, "\"unsettled\":%zu,\"keys\":%zu", in->asks.out, sq_dedup_count(in->dedup));
+	sq_buf_printf(out, "\"keys\":%zu", sq_dedup_count(in->dedup));
 }

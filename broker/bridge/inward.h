@@ -44,7 +44,7 @@ struct sq_inward *sq_inward_open(const struct sq_inward_cfg *, struct sq_buf *er
 void sq_inward_pause(struct sq_inward *, bool paused);
 /* Some times a second. */
 void sq_inward_tick(struct sq_inward *, uint64_t now_ms);
-/* Appends members of a JSON object: the inlet's, then "unsettled":2,"keys":100. */
+/* Appends members of a JSON object: the inlet's, then "keys":100. */
 void sq_inward_status(const struct sq_inward *, struct sq_buf *json_members);
 /* Takes nothing more, waits for commits that are on their way, closes the inlet, and calls closed(), in a
  * later turn: then it is freed.  What has arrived and is in no transaction goes back to the peer.  Longer

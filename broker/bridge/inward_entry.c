@@ -69,7 +69,7 @@ entry_explain(
 	sq_buf_printf(&text, "%.*s", (int)sq_buf_len(&p->refused.text),
 	    (const char *)sq_buf_data(&p->refused.text));
 	sq_buf_u8(&text, '\0');
-	sq_bridge_tell_error(b->of->cfg.told, (const char *)sq_buf_data(&text));
+	sq_bridge_tell_error(b->of->cfg.told, SQ_BRIDGE_IN, (const char *)sq_buf_data(&text));
 	return text;
 }
 

@@ -37,7 +37,7 @@ ended_count(struct sq_outward *o, const struct sq_offer_end *end)
 	if (end->uncertain)
 		atomic_fetch_add_explicit(&o->cfg.told->uncertain, 1, memory_order_relaxed);
 	if (end->why != NULL && (end->how == SQ_OFFER_FAILED || end->how == SQ_OFFER_NEVER))
-		sq_bridge_tell_error(o->cfg.told, end->why);
+		sq_bridge_tell_error(o->cfg.told, SQ_BRIDGE_OUT, end->why);
 }
 
 /* A forwarder that takes messages and hands all of them back at once gets none for a while. */

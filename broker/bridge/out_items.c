@@ -162,7 +162,7 @@ items_never(
     struct sq_outward *o, const struct sq_taken *m, enum sq_taker_never why, const char *detail)
 {
 	sq_bridge_tell(o->cfg.told, SQ_BRIDGE_OUT, SQ_BRIDGE_DEAD, 1);
-	sq_bridge_tell_error(o->cfg.told, detail);
+	sq_bridge_tell_error(o->cfg.told, SQ_BRIDGE_OUT, detail);
 	sq_out_settle(o,
 	    &(struct sq_taker_outcome){.seq = m->seq, .how = SQ_DISPATCH_NEVER, .why = why},
 	    detail);

@@ -36,11 +36,11 @@ told_copy(char to[SQ_BRIDGE_DETAIL_MAX], const char *why)
 }
 
 void
-sq_bridge_tell_error(struct sq_bridge_told *t, const char *why)
+sq_bridge_tell_error(struct sq_bridge_told *t, enum sq_bridge_half half, const char *why)
 {
 	pthread_mutex_lock(&t->lock);
-	told_copy(t->last_error, why);
-	t->last_error_ms = sq_clock_wall_ms();
+	told_copy(t->state[half].error, why);
+	t->state[half].error_ms = sq_clock_wall_ms();
 	pthread_mutex_unlock(&t->lock);
 }
 
@@ -83,6 +83,12 @@ sq_bridge_tell_closed(struct sq_bridge_told *t, enum sq_bridge_half half)
 	pthread_mutex_unlock(&t->lock);
 }
 
+bool
+sq_bridge_outcome_is_of(enum sq_bridge_outcome o, enum sq_bridge_half half)
+{
+	return o != (half == SQ_BRIDGE_OUT ? SQ_BRIDGE_DUPLICATE : SQ_BRIDGE_FAILED);
+}
+
 const char *
 sq_bridge_outcome_name(enum sq_bridge_outcome o)
 {
@@ -118,6 +124,23 @@ told_text(struct sq_buf *out, const char *name, const char *text)
 	sq_json_put_string(out, sq_bytes_of(text));
 }
 
+static void
+told_messages(const struct sq_bridge_told *t, enum sq_bridge_half half, struct sq_buf *out)
+{
+	const char *before = "";
+
+	sq_buf_printf(out, ",\"messages\":{");
+	for (unsigned i = 0; i < SQ_BRIDGE_OUTCOMES; i++) {
+		if (!sq_bridge_outcome_is_of(i, half))
+			continue;
+		sq_buf_printf(out, "%s\"%s\":%llu", before, sq_bridge_outcome_name(i),
+		    (unsigned long long)atomic_load_explicit(
+			&t->messages[half][i], memory_order_relaxed));
+		before = ",";
+	}
+	sq_buf_u8(out, '}');
+}
+
 void
 sq_bridge_told_describe(struct sq_bridge_told *t, enum sq_bridge_half half, struct sq_buf *out)
 {
@@ -129,15 +152,10 @@ sq_bridge_told_describe(struct sq_bridge_told *t, enum sq_bridge_half half, stru
 		told_time(out, "since", t->state[half].since_ms);
 	if (t->state[half].why[0] != '\0')
 		told_text(out, "why", t->state[half].why);
-	if (half == SQ_BRIDGE_OUT && t->last_error[0] != '\0') {
-		told_text(out, "lastError", t->last_error);
-		told_time(out, "lastErrorAt", t->last_error_ms);
+	if (t->state[half].error[0] != '\0') {
+		told_text(out, "lastError", t->state[half].error);
+		told_time(out, "lastErrorAt", t->state[half].error_ms);
 	}
-	sq_buf_printf(out, ",\"messages\":{");
-	for (unsigned i = 0; i < SQ_BRIDGE_OUTCOMES; i++)
-		sq_buf_printf(out, "%s\"%s\":%llu", i > 0 ? "," : "", sq_bridge_outcome_name(i),
-		    (unsigned long long)atomic_load_explicit(
-			&t->messages[half][i], memory_order_relaxed));
-	sq_buf_printf(out, "}");
+	told_messages(t, half, out);
 	pthread_mutex_unlock(&t->lock);
 }

@@ -35,9 +35,9 @@ struct sq_bridge_told {
 		char why
 		    [SQ_BRIDGE_DETAIL_MAX]; /* why it is down, or was last; "": nothing is known */
 		uint64_t since_ms;          /* of 'up' as it is, since 1970; 0: from the start */
+		char error[SQ_BRIDGE_DETAIL_MAX]; /* of a message, the last one; "": none yet */
+		uint64_t error_ms;                /* since 1970 */
 	} state[SQ_BRIDGE_HALVES];
-	char last_error[SQ_BRIDGE_DETAIL_MAX]; /* of a message; "": none yet */
-	uint64_t last_error_ms;                /* since 1970 */
 };
 
 /* 'scope' is copied. */
@@ -52,8 +52,10 @@ sq_bridge_tell(
 	atomic_fetch_add_explicit(&t->messages[half][outcome], n, memory_order_relaxed);
 }
 
-/* What went wrong with a message last; cut to SQ_BRIDGE_DETAIL_MAX. */
-void sq_bridge_tell_error(struct sq_bridge_told *, const char *why);
+/* What went wrong with a message of a half last; cut to SQ_BRIDGE_DETAIL_MAX. */
+void sq_bridge_tell_error(struct sq_bridge_told *, enum sq_bridge_half, const char *why);
+/* Whether messages of a half can end so. */
+bool sq_bridge_outcome_is_of(enum sq_bridge_outcome, enum sq_bridge_half);
 /* A half is up, or down, and why (NULL: nothing to say); logs it if that has changed, and keeps the last
  * reason. */
 void sq_bridge_tell_state(struct sq_bridge_told *, enum sq_bridge_half, bool up, const char *why);

@@ -726,3 +726,19 @@ Test(bridges, what_arrives_is_published)
 				    "outcome=\"duplicate\"}"),
 	    1U);
 }
+
+Test(bridges, one_that_only_comes_in_says_what_it_could_not_publish)
+{
+	static const char why[] = "a topic name must not contain + or #";
+	const char *said;
+
+	bridges_set("  b: {space: s, kind: amqp, url: [amqp://peer], in: [{queue: q, to: in/t}]}");
+	fake_peer_put(b, "in/#", "1", "m:1", NULL);
+	world_pass(&w, 300);
+	expect_letter("$dead/bridge.b", "unmappable", why);
+	said = bridges_call(SQ_BRIDGE_GET, "b", SQ_BRIDGE_DONE);
+	cr_assert_not_null(strstr(said, "\"lastError\":\""), "%s", said);
+	cr_expect_not_null(strstr(strstr(said, "\"lastError\":\""), why), "%s", said);
+	cr_expect_not_null(strstr(said, "\"dead\":1,\"loop\":0,\"duplicate\":0}"), "%s", said);
+	cr_expect_null(strstr(said, "\"failed\""), "nothing that comes in has attempts");
+}
