@@ -62,6 +62,7 @@ bridge_env(struct sq_bridge *b)
 {
 	b->env = (struct sq_bridge_env){.scope = b->told.scope,
 	    .space = b->space,
+	    .queue = b->queue,
 	    .install = b->all->install_text,
 	    .user_agent = b->all->cfg.user_agent,
 	    .max_packet = b->all->broker->cfg.max_packet,
@@ -84,7 +85,7 @@ sq_bridge_new(struct sq_bridges_part *part, const struct sq_bridge_said *said)
 	b->now = (struct sq_bridge_said){sq_bridge_file_ref(said->file), said->cfg};
 	b->name = sq_xstrdup(said->cfg->record.name);
 	b->space = sq_xstrdup(said->cfg->space);
-	sq_buf_printf(&text, SQ_BRIDGE_QUEUE "%s", b->name);
+	sq_buf_printf(&text, SQ_QUEUE_OF_BRIDGES "%s", b->name);
 	b->queue = sq_buf_take_text(&text);
 	sq_buf_printf(&text, "bridge/%s", b->name);
 	sq_buf_u8(&text, '\0');

@@ -120,6 +120,7 @@ enum sq_bridge_half { SQ_BRIDGE_OUT, SQ_BRIDGE_IN, SQ_BRIDGE_HALVES };
 struct sq_bridge_env {
 	const char *scope;      /* of lines in the log: "bridge/NAME" */
 	const char *space;      /* where it is at home */
+	const char *queue;      /* "bridge.NAME": its own, also where it has no out half */
 	const char *install;    /* ASCII, unique: header sqmqos-hops begins with it */
 	const char *user_agent; /* "sqmqos/1.2" */
 	size_t max_packet;      /* bytes of an image that may arrive */

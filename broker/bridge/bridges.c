@@ -43,9 +43,9 @@ bridges_declared(void *arg, struct sq_subscriber *s, void **own)
 		bridges_ended(arg, s, own);
 		return;
 	}
-	if (b == NULL && strncmp(s->name, SQ_BRIDGE_QUEUE, strlen(SQ_BRIDGE_QUEUE)) == 0)
+	if (b == NULL && strncmp(s->name, SQ_QUEUE_OF_BRIDGES, strlen(SQ_QUEUE_OF_BRIDGES)) == 0)
 		b = sq_bridges_find(
-		    bridges_part(all, s->shard), s->space, s->name + strlen(SQ_BRIDGE_QUEUE));
+		    bridges_part(all, s->shard), s->space, s->name + strlen(SQ_QUEUE_OF_BRIDGES));
 	*own = b;
 	if (b != NULL && b->s == NULL)
 		sq_bridge_serve(b, s);

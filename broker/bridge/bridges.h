@@ -27,8 +27,6 @@ struct sq_shard;
 struct sq_subscribers_user;
 struct sq_task;
 
-#define SQ_BRIDGE_QUEUE "bridge." /* what the names of their queues begin with */
-
 struct sq_bridges_cfg {
 	/* Who this is, for people, in hops: A-Z a-z 0-9 . _ -; what makes it unique follows by itself. */
 	const char *install;

@@ -27,6 +27,7 @@
 #include "broker/subscriber/user.h"
 #include "core/list.h"
 #include "core/task.h"
+#include "proto/declaration/declaration.h"
 
 struct sq_inward;
 struct sq_outward;

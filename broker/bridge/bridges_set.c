@@ -170,8 +170,9 @@ run_queues(struct set_run *r)
 
 		if (!s->owned)
 			continue;
-		if (strncmp(s->name, SQ_BRIDGE_QUEUE, strlen(SQ_BRIDGE_QUEUE)) == 0)
-			c = sq_bridges_plan_find(r->plan, s->name + strlen(SQ_BRIDGE_QUEUE)).cfg;
+		if (strncmp(s->name, SQ_QUEUE_OF_BRIDGES, strlen(SQ_QUEUE_OF_BRIDGES)) == 0)
+			c = sq_bridges_plan_find(r->plan, s->name + strlen(SQ_QUEUE_OF_BRIDGES))
+				.cfg;
 		if (c == NULL || c->out.n == 0 || strcmp(c->space, s->space) != 0)
 			queue_leave(sh, s);
 	}
@@ -203,7 +204,7 @@ run_all(struct set_run *r)
 		for (size_t i = 0; (c = sq_bridges_plan_cfg(r->plan, f, i)) != NULL; i++) {
 			const struct sq_bridge_said said = {r->plan->files[f], c};
 
-			sq_buf_printf(&queue, SQ_BRIDGE_QUEUE "%s", c->record.name);
+			sq_buf_printf(&queue, SQ_QUEUE_OF_BRIDGES "%s", c->record.name);
 			sq_buf_u8(&queue, '\0');
 			if (sq_subscribers_owner(queues, c->space,
 				(const char *)sq_buf_data(&queue)) == r->part->shard &&

@@ -127,7 +127,6 @@ inward_free(struct sq_inward *in)
 	sq_identity_unref(&in->who);
 	sq_tenant_unref(&in->tenant);
 	free(in->waiting.v);
-	free(in->queue);
 	free(in);
 	if (done != NULL)
 		done(arg);
@@ -243,7 +242,6 @@ sq_inward_open(const struct sq_inward_cfg *cfg, struct sq_buf *err)
 {
 	const struct sq_bridge_cfg *c = cfg->bridge;
 	struct sq_inward *in = sq_xcalloc(1, sizeof *in);
-	struct sq_buf queue = {0};
 
 	in->cfg = *cfg;
 	in->paused = cfg->paused;
@@ -259,8 +257,6 @@ sq_inward_open(const struct sq_inward_cfg *cfg, struct sq_buf *err)
 	in->who = inward_identity(c->space, c->record.name);
 	in->dedup = sq_dedup_open(cfg->dedups, c->record.name, c->dedup_for_ms, c->dedup_max);
 	in->asks.window = inward_window(c);
-	sq_buf_printf(&queue, "bridge.%s", c->record.name);
-	in->queue = sq_buf_take_text(&queue);
 	sq_list_init(&in->batches);
 	sq_lane_holds_init(&in->lanes);
 	in->inlet = cfg->ops->open(&in->env, c, err);

@@ -37,8 +37,9 @@ entry_bury(struct sq_inward_batch *b, struct sq_publish *p, const struct sq_inwa
 
 	if (sq_memory_level() == SQ_MEMORY_REFUSED || sq_route_store_full(p))
 		return false;
-	letter = sq_arrival_letter(e->of, in->queue, too_large);
-	sq_dead_letter(p->broker, in->tenant, p->txn, &letter, in->queue, reason, detail, false);
+	letter = sq_arrival_letter(e->of, in->env.queue, too_large);
+	sq_dead_letter(
+	    p->broker, in->tenant, p->txn, &letter, in->env.queue, reason, detail, false);
 	sq_msg_unref(&letter);
 	return true;
 }

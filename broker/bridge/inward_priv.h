@@ -81,7 +81,6 @@ struct sq_inward {
 	struct sq_tenant *tenant; /* a reference */
 	const struct sq_identity *who;
 	struct sq_dedup *dedup;
-	char *queue; /* "bridge.NAME", of letters */
 	struct sq_inward_waiting waiting;
 	struct sq_list batches; /* the oldest first: settled in this order */
 	struct sq_lane_holds lanes;

@@ -5,6 +5,9 @@
 #include "broker/publish/dead_letters.h"
 #include "broker/publish/letter.h"
 #include "broker/shard/source.h"
+#include "proto/declaration/declaration.h"
+
+#define OF_BRIDGE "~" SQ_QUEUE_OF_BRIDGES
 
 /* The target of a queue's: of a bridge's, "queue~SPACE~bridge.NAME", it is "bridge~SPACE~NAME". */
 static void
@@ -13,8 +16,9 @@ assured_target(const char *queue, struct sq_buf *out)
 	const char *space = strncmp(queue, "queue~", 6) == 0 ? strchr(queue, '~') + 1 : NULL;
 	const char *name = space != NULL ? strchr(space, '~') : NULL;
 
-	if (name != NULL && strncmp(name, "~bridge.", 8) == 0)
-		sq_buf_printf(out, "bridge~%.*s~%s", (int)(name - space), space, name + 8);
+	if (name != NULL && strncmp(name, OF_BRIDGE, strlen(OF_BRIDGE)) == 0)
+		sq_buf_printf(
+		    out, "bridge~%.*s~%s", (int)(name - space), space, name + strlen(OF_BRIDGE));
 	else
 		sq_buf_printf(out, "%s", queue);
 	sq_buf_u8(out, '\0');

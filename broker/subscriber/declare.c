@@ -333,9 +333,10 @@ declare_may(const struct sq_subscriber *s, const struct sq_declare *in, struct s
 {
 	if (in->owned || in->releases)
 		return true;
-	if (s == NULL && strncmp(in->name, SQ_OWNED_PREFIX, strlen(SQ_OWNED_PREFIX)) == 0) {
+	if (s == NULL && strncmp(in->name, SQ_QUEUE_OF_BRIDGES, strlen(SQ_QUEUE_OF_BRIDGES)) == 0) {
 		sq_buf_printf(why,
-		    "names that begin with " SQ_OWNED_PREFIX " are those of the queues of bridges");
+		    "names that begin with " SQ_QUEUE_OF_BRIDGES
+		    " are those of the queues of bridges");
 		return false;
 	}
 	if (s == NULL || !s->in_file || (in->in_file && !s->owned))

@@ -1,13 +1,10 @@
 /* Queues that belong to a user of queues (user.h): those of bridges.  As one that a file declares, a queue
- * is its owner's alone to change.  On the worker that owns the queue, or would. */
+ * is its owner's alone to change; its name begins with SQ_QUEUE_OF_BRIDGES, and nobody else makes one that does.  On the worker that owns the queue, or would. */
 #ifndef SQ_BROKER_SUBSCRIBER_OWNED_H
 #define SQ_BROKER_SUBSCRIBER_OWNED_H
 
 #include "broker/subscriber/table.h"
 #include "core/err.h"
-
-/* What their names begin with; nobody else makes one that does. */
-#define SQ_OWNED_PREFIX "bridge."
 
 /* Has the queue be declared so, whoever declared it before.  SQ_OK: it is, and declared() of its users was
  * called if that is new; else 'why' has a line, and nothing has happened. */

@@ -103,6 +103,7 @@ bridge_user_init(struct bridge_user *u, const struct sq_bridge_kind *kind)
 	sq_list_init(&u->tasks);
 	u->env = (struct sq_bridge_env){.scope = "bridge/b",
 	    .space = "s",
+	    .queue = "bridge.b",
 	    .install = "here-0011223344556677",
 	    .user_agent = "sqmqos/test",
 	    .max_packet = 1 << 20,

@@ -184,7 +184,8 @@ configure(void)
 	    .max_hops = 3,
 	    .dedup_for_ms = FOR_MS,
 	    .dedup_max = 50};
-	env = (struct sq_bridge_env){.scope = "bridge/rabbit", .space = "s", .install = US};
+	env = (struct sq_bridge_env){
+	    .scope = "bridge/rabbit", .space = "s", .queue = "bridge.rabbit", .install = US};
 }
 
 static void

@@ -28,8 +28,8 @@ check_urls(const struct sq_bridge_cfg *c, struct sq_buf *err)
 	struct sq_amqp_url url;
 	bool tls = false;
 
-	if (c->urls.n == 0 || c->urls.n > SQ_AMQP_URLS_MAX) {
-		sq_buf_printf(err, "url: needs 1 to %d of amqp:// or amqps://", SQ_AMQP_URLS_MAX);
+	if (c->urls.n == 0) {
+		sq_buf_printf(err, "url: needs one of amqp:// or amqps://, or several");
 		return SQ_EINVAL;
 	}
 	for (size_t i = 0; i < c->urls.n; i++) {

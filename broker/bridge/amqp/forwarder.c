@@ -89,7 +89,6 @@ forwarder_over(struct sq_amqp_half *h)
 	}
 	sq_amqp_half_fini(h);
 	free(f->lines);
-	free(f->queue);
 	free(f);
 	closed(arg);
 }
@@ -100,7 +99,6 @@ forwarder_open(const struct sq_bridge_env *env, const struct sq_bridge_cfg *cfg,
 	struct sq_forwarder *f = sq_xcalloc(1, sizeof *f);
 	struct sq_amqp_half *h = &f->half;
 	struct sq_amqp_peer_cfg peer;
-	struct sq_buf queue = {0};
 
 	sq_amqp_half_init(h, env, cfg, SQ_BRIDGE_OUT);
 	if (sq_amqp_half_peer_cfg(h, &peer, err) != SQ_OK) {
@@ -111,8 +109,6 @@ forwarder_open(const struct sq_bridge_env *env, const struct sq_bridge_cfg *cfg,
 	h->run = forwarder_run;
 	h->over = forwarder_over;
 	h->n_lines = (unsigned)cfg->connections;
-	sq_buf_printf(&queue, "bridge.%s", cfg->record.name);
-	f->queue = sq_buf_take_text(&queue);
 	f->window = (unsigned)cfg->window;
 	f->starved = true;
 	sq_list_init(&f->done);

@@ -166,7 +166,7 @@ sq_amqp_half_peer_cfg(
     const struct sq_amqp_half *h, struct sq_amqp_peer_cfg *out, struct sq_buf *err)
 {
 	const struct sq_bridge_cfg *c = h->cfg;
-	struct sq_amqp_url urls[SQ_AMQP_URLS_MAX];
+	struct sq_amqp_url urls[SQ_BRIDGE_URLS_MAX];
 	const struct sq_amqp_peer_cfg made = {.urls = urls,
 	    .n_urls = c->urls.n,
 	    .files = {.user = c->user_file,
@@ -177,7 +177,7 @@ sq_amqp_half_peer_cfg(
 	    .heartbeat_s = (unsigned)((c->heartbeat_ms + 999) / 1000),
 	    .user_agent = (char *)(uintptr_t)h->env.user_agent};
 
-	if (c->urls.n == 0 || c->urls.n > SQ_AMQP_URLS_MAX) {
+	if (c->urls.n == 0 || c->urls.n > SQ_BRIDGE_URLS_MAX) {
 		sq_buf_printf(err, "url: %zu of them", c->urls.n);
 		return SQ_EINVAL;
 	}

@@ -108,7 +108,7 @@ in_headers(struct in_work *w, const struct sq_bridge_in *rule)
 		const amqp_field_value_t *v = &t->entries[i].value;
 
 		if (sq_bytes_are(name, SQ_AMQP_DELIVERY_COUNT)) {
-			rc = in_add_value(w, sq_bytes_of(SQ_AMQP_PROP_ATTEMPTS), v);
+			rc = in_add_value(w, sq_bytes_of(SQ_PROP_PEER_ATTEMPTS), v);
 		} else if (sq_bytes_are(name, SQ_AMQP_TAGS)) {
 			if (!tag)
 				rc = in_add_header(w, sq_bytes_of(SQ_PROP_TAG), v);

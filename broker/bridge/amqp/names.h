@@ -23,6 +23,5 @@
 /* Of what comes in. */
 #define SQ_AMQP_PROP_USER_ID "amqp-user-id"
 #define SQ_AMQP_PROP_TIMESTAMP "amqp-timestamp" /* as RFC 3339 has it */
-#define SQ_AMQP_PROP_ATTEMPTS "sqmqos-peer-attempts"
 
 #endif

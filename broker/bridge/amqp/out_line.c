@@ -48,8 +48,8 @@ line_publish(struct sq_amqp_out_line *l, struct sq_amqp_peer *peer, struct sq_am
 	char *text;
 	int rc;
 
-	rc = sq_amqp_map_out(l->map, o, sq_bridge_cfg_out(cfg, o->rule), cfg->space, l->f->queue,
-	    sq_amqp_peer_frame_max(peer), sq_clock_wall_ms(), &unfit);
+	rc = sq_amqp_map_out(l->map, o, sq_bridge_cfg_out(cfg, o->rule), cfg->space,
+	    l->f->half.env.queue, sq_amqp_peer_frame_max(peer), sq_clock_wall_ms(), &unfit);
 	if (rc != SQ_OK) {
 		text = sq_buf_take_text(&unfit);
 		sq_amqp_out_end(l, it, SQ_OFFER_NEVER,

@@ -80,7 +80,6 @@ struct sq_amqp_out_line {
 struct sq_forwarder {
 	struct sq_amqp_half half;
 	struct sq_amqp_out_line *lines;
-	char *queue; /* "bridge.NAME" */
 	unsigned window;
 	/* The worker's. */
 	unsigned n_out; /* messages that are offered and have not ended */

@@ -9,7 +9,6 @@
 #include "core/err.h"
 
 enum {
-	SQ_AMQP_URLS_MAX = 16,  /* of a bridge */
 	SQ_AMQP_LINES_MAX = 16, /* connections of each direction */
 	SQ_AMQP_HOST_MAX = 253,
 	SQ_AMQP_VHOST_MAX = 255, /* a short string of AMQP */

@@ -1,6 +1,6 @@
 /* What each kind of peer says of a configuration; also of kinds that are not built in. */
-#ifndef SQ_BROKER_BRIDGE_CHECKS_H
-#define SQ_BROKER_BRIDGE_CHECKS_H
+#ifndef SQ_BROKER_BRIDGE_KINDS_CHECKS_H
+#define SQ_BROKER_BRIDGE_KINDS_CHECKS_H
 
 #include "broker/bridge/cfg.h"
 

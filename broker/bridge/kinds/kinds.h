@@ -1,6 +1,6 @@
 /* The kinds of peers that this build has (broker/bridge/bridge.h). */
-#ifndef SQ_BROKER_BRIDGE_KINDS_H
-#define SQ_BROKER_BRIDGE_KINDS_H
+#ifndef SQ_BROKER_BRIDGE_KINDS_KINDS_H
+#define SQ_BROKER_BRIDGE_KINDS_KINDS_H
 
 struct sq_bridge_kind;
 

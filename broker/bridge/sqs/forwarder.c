@@ -67,9 +67,8 @@ struct out_half {
 	size_t n_lines, next_line;
 	struct sq_htab lanes, groups;
 	unsigned n_items, n_calls;
-	char queue[SQ_BRIDGE_NAME_MAX + 8]; /* "bridge.NAME" */
-	bool full;                          /* the user has been told that there is no room */
-	bool working;                       /* within work(): no other begins */
+	bool full;    /* the user has been told that there is no room */
+	bool working; /* within work(): no other begins */
 	bool closing;
 	struct sq_alarm patience;
 	struct sq_task last;
@@ -463,7 +462,7 @@ item_map(struct out_half *f, struct out_item *i)
 	const struct sq_sqs_out out = {.cfg = f->cfg,
 	    .rule = sq_bridge_cfg_out(f->cfg, i->of->rule),
 	    .space = f->env->space,
-	    .queue = f->queue,
+	    .queue = f->env->queue,
 	    .fifo = i->line->queue->place.fifo};
 	struct sq_buf why = {0};
 	int rc = sq_sqs_map_out(&out, i->of, &i->entry, &why);
@@ -564,7 +563,6 @@ sq_sqs_forwarder_open(
 	f->patience.run = out_patience;
 	f->last.run = out_last;
 	f->full = true;
-	(void)snprintf(f->queue, sizeof f->queue, "bridge.%s", cfg->record.name);
 	f->client = sq_sqs_client_open(
 	    &(const struct sq_sqs_client_cfg){
 		.env = env, .bridge = cfg, .half = SQ_BRIDGE_OUT, .changed = out_changed, .arg = f},

@@ -1,7 +1,7 @@
 /* The two halves; their operations are those of broker/bridge/bridge.h, whose types stand for each kind's
  * own. */
-#ifndef SQ_BROKER_BRIDGE_SQS_PRIV_H
-#define SQ_BROKER_BRIDGE_SQS_PRIV_H
+#ifndef SQ_BROKER_BRIDGE_SQS_SQS_PRIV_H
+#define SQ_BROKER_BRIDGE_SQS_SQS_PRIV_H
 
 #include "broker/bridge/bridge.h"
 
