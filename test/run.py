@@ -111,7 +111,7 @@ def torture_jobs():
     for path in sorted((HERE / "torture").glob("test_*.py")):
         yield Job(f"torture/{path.stem[5:]}", "torture", [sys.executable, str(path)])
     for name, more in (("short", []), ("log", ["--shared", "--log"]),
-                       ("shared", ["--shared"])):
+                       ("shared", ["--shared"]), ("bridges", ["--bridges"])):
         job = Job(f"torture/{name}", "torture", [], timeout_s=400)
         job.argv = [sys.executable, str(HERE / "torture" / "run.py"), "--preset", "debug",
                     "--folder", str(job.folder()), "--short", *more]

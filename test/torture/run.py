@@ -25,6 +25,7 @@ import logs  # noqa: E402
 import powerfail  # noqa: E402
 import pulls  # noqa: E402
 import pushes  # noqa: E402
+import ring  # noqa: E402
 import rollout  # noqa: E402
 import schedule  # noqa: E402
 import scenario  # noqa: E402
@@ -259,11 +260,13 @@ def arguments():
     parser.add_argument("--shared", action="store_true",
                         help="three brokers on one log, a database of two servers below it, which are "
                         "tortured, too")
+    parser.add_argument("--bridges", action="store_true",
+                        help="three installations in a ring of bridges over RabbitMQ and SQS, which are tortured, too")
     parser.add_argument("--log", action="store_true",
                         help="with --shared: the log alone, without engine, links and apps")
     parser.add_argument("--rate", type=int,
                         help="publishes per second of each of the four publishers "
-                        f"(200; of several brokers {shared.RATE})")
+                        f"(200; of several brokers {shared.RATE}, of bridges {ring.RATE})")
     parser.add_argument("--gap", type=float, default=0.25,
                         help="seconds between faults, on average (0.25)")
     parser.add_argument("--flips", type=int, default=4,
@@ -285,7 +288,7 @@ def arguments():
     if args.broken:
         preset = "shared" if args.shared else "broken"
     args.build = args.build or ROOT / "build" / preset
-    args.rate = args.rate or (shared.RATE if args.shared else 200)
+    args.rate = args.rate or (shared.RATE if args.shared else ring.RATE if args.bridges else 200)
     args.log |= args.shared and args.broken
     args.broken_rule = args.rule
     if args.short:
@@ -298,8 +301,10 @@ def arguments():
         parser.error(f"'{args.seed}' is neither a number nor a range as 1-20")
     if not args.seeds or args.minutes <= 0:
         parser.error("there is nothing to run")
-    if args.shared:
+    if args.shared or args.bridges:
         args.engine = "embedded"
+    if args.bridges and (args.shared or args.broken):
+        parser.error("--bridges goes with neither --shared nor --broken")
     if args.engine is None:
         args.engine = "embedded" if worlds.broker_knows(args.build, "store.dir") else "memory"
     return args
@@ -311,11 +316,17 @@ def one(seed, seconds, args):
     os.environ.update(scenario.sanitizer_environment(folder))
     if args.log:
         run = logs.Seed(seed, folder, args, Summary())
+    elif args.bridges:
+        run = ring.Seed(seed, folder, args, Summary())
     elif args.shared:
         run = shared.Seed(seed, folder, args, Summary())
     else:
         run = Seed(seed, folder, args)
-    asyncio.run(run.run(seconds))
+    try:
+        asyncio.run(run.run(seconds))
+    except scenario.Skip as why:
+        print(f"skipped: {why}")
+        sys.exit(77)
     s = run.summary
     print(f"seed {seed}: {seconds:.0f} s of faults; {s.line()}", flush=True)
     if s.failed:
