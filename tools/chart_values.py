@@ -112,7 +112,7 @@ def bridge_schema():
         return {"type": "object", "additionalProperties": False, "properties": {}}
 
     top = group() | {"required": ["space", "kind"]}
-    for key, words in re.findall(r"^\| `([\w\[\].-]+)` \| ([^|]+) \|", BRIDGES.read_text().split("## Settings")[1], re.M):
+    for key, words in re.findall(r"^\| `([\w\[\].-]+)` \| ([^|]+) \|", BRIDGES.read_text().split("## Settings")[1].split("\n### ")[0], re.M):
         if key == "bridges":
             continue
         at = top
