@@ -153,7 +153,8 @@ struct sq_forwarder_ops {
 	unsigned (*room)(const struct sq_forwarder *);
 	/* Takes items of one or more lanes, at most room(), in order per lane. */
 	void (*offer)(struct sq_forwarder *, struct sq_offered *const *items, size_t n);
-	/* Appends members of a JSON object for GET /v1/bridges: "connections":2, or nothing. */
+	/* Appends members of a JSON object for GET /v1/bridges: "connections":2, or nothing.  None is
+	 * named as one that docs/bridges.md has of every kind. */
 	void (*status)(const struct sq_forwarder *, struct sq_buf *json_members);
 	/* Takes no more.  What can be finished within 'within_ms' is; the rest ends with LATER, then
 	 * closed() follows, and frees nothing of the user's.  Called once. */

@@ -130,12 +130,7 @@ inlet_settled(struct sq_inlet *in, struct sq_arrived *arrived, enum sq_arrival h
 static void
 inlet_status(const struct sq_inlet *inlet, struct sq_buf *json)
 {
-	struct sq_inlet *in = (struct sq_inlet *)(uintptr_t)inlet; /* for its lock */
-
-	sq_amqp_half_status(&in->half, json);
-	pthread_mutex_lock(&in->half.lock);
-	sq_buf_printf(json, ",\"unsettled\":%u", in->n_user);
-	pthread_mutex_unlock(&in->half.lock);
+	sq_amqp_half_status(&inlet->half, json);
 }
 
 static void

@@ -598,7 +598,6 @@ sq_sqs_forwarder_status(const struct sq_forwarder *bridge, struct sq_buf *json)
 {
 	const struct out_half *f = (const void *)bridge;
 	sq_sqs_client_status(f->client, json);
-	sq_buf_printf(json, ",\"messages\":%u", f->n_items);
 }
 
 void

@@ -611,7 +611,6 @@ sq_sqs_inlet_status(const struct sq_inlet *bridge, struct sq_buf *json)
 {
 	const struct in_half *in = (const void *)bridge;
 	sq_sqs_client_status(in->client, json);
-	sq_buf_printf(json, ",\"messages\":%u", in->n_items);
 }
 
 /* --- life --- */
