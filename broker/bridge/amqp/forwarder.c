@@ -169,8 +169,7 @@ forwarder_status(const struct sq_forwarder *f, struct sq_buf *json)
 	for (unsigned i = 0; i < f->half.n_lines; i++)
 		blocked |= f->lines[i].blocked;
 	pthread_mutex_unlock((pthread_mutex_t *)(uintptr_t)&f->half.lock);
-	sq_buf_printf(
-	    json, ",\"unconfirmed\":%u,\"blocked\":%s", f->n_out, blocked ? "true" : "false");
+	sq_buf_printf(json, ",\"blocked\":%s", blocked ? "true" : "false");
 }
 
 static void

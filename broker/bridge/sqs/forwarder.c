@@ -484,6 +484,7 @@ void
 sq_sqs_forwarder_offer(struct sq_forwarder *bridge, struct sq_offered *const *items, size_t n)
 {
 	struct out_half *f = (void *)bridge;
+
 	for (size_t k = 0; k < n; k++) {
 		struct out_item *i = sq_xcalloc(1, sizeof *i);
 		struct out_key *lane;
@@ -597,6 +598,7 @@ void
 sq_sqs_forwarder_status(const struct sq_forwarder *bridge, struct sq_buf *json)
 {
 	const struct out_half *f = (const void *)bridge;
+
 	sq_sqs_client_status(f->client, json);
 }
 
@@ -605,6 +607,7 @@ sq_sqs_forwarder_close(
     struct sq_forwarder *bridge, unsigned within_ms, void (*closed)(void *arg), void *arg)
 {
 	struct out_half *f = (void *)bridge;
+
 	f->closing = true;
 	f->closed = closed;
 	f->closed_arg = arg;
