@@ -207,8 +207,8 @@ bridge_open(struct sq_bridge *b, enum sq_bridge_half half)
 	bool good = false;
 
 	if (kind == NULL || (half == SQ_BRIDGE_OUT ? kind->out == NULL : kind->in == NULL))
-		sq_buf_printf(
-		    &err, "this program has no kind %s", sq_bridge_kind_names[b->now.cfg->kind]);
+		sq_buf_printf(&err, "this program is built without %s",
+		    sq_bridge_kind_names[b->now.cfg->kind]);
 	else if (half == SQ_BRIDGE_OUT)
 		good = bridge_open_out(b, kind, &err);
 	else

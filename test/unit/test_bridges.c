@@ -508,7 +508,7 @@ Test(bridges, a_kind_that_is_not_built_in_says_so)
 	bridges_set(
 	    "  b: {space: s, kind: sqs, region: eu-1, out: [{filter: t/#, to: {queue: q}}]}");
 	cr_expect_not_null(strstr(bridges_call(SQ_BRIDGE_GET, "b", SQ_BRIDGE_DONE),
-	    "\"why\":\"this program has no kind sqs\""));
+	    "\"why\":\"this program is built without sqs\""));
 	bridges_publish("t/a", "1");
 	cr_expect_eq(bridges_left("b"), 1U, "what comes waits");
 }

@@ -64,7 +64,12 @@ check_credentials(const struct sq_bridge_cfg *c, struct sq_buf *err)
 static int
 check_out(const struct sq_bridge_cfg *c, size_t i, struct sq_buf *err)
 {
-	return check_name(sq_bridge_cfg_out(c, i)->type, "out", i, "to.type", err);
+	const struct sq_bridge_out *out = sq_bridge_cfg_out(c, i);
+
+	if (!sq_config_is_set(out->exchange) && !sq_config_is_set(out->key))
+		return check_bad(err, "out", i, "to",
+		    "needs an exchange, or a key, which is a queue's name then");
+	return check_name(out->type, "out", i, "to.type", err);
 }
 
 static int
