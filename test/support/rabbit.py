@@ -150,6 +150,7 @@ class Rabbit:
     def __init__(self, folder, nodes=1, authority=None, clients=False, names=("IP:127.0.0.1", "DNS:localhost"), conf=""):
         if rabbit_node.missing():
             raise Skip(rabbit_node.missing())
+        self.pika = peers.imported("pika")  # before anything runs: it may be what is not there
         self.folder = pathlib.Path(folder).resolve() / "rabbit"
         self.folder.mkdir(parents=True)
         self.taken, self.connections = set(), []
@@ -210,7 +211,7 @@ class Rabbit:
 
     def connection(self, node=0, **options):
         """pika's, blocking; it goes at the end."""
-        pika = peers.imported("pika")
+        pika = self.pika
         made = pika.BlockingConnection(pika.ConnectionParameters(
             host="127.0.0.1", port=self.nodes[node].amqp, heartbeat=0,
             credentials=pika.PlainCredentials(USER, PASSWORD), **options))
