@@ -1,4 +1,5 @@
-/* Peers that talk nonsense to a bridge of kind "amqp": it is down, with the reason, and goes on. */
+/* Peers of a bridge of kind "amqp" that talk nonsense, or do not do what they should: it is down, with the
+ * reason, and goes on; and what it says to one that does, byte for byte. */
 #include <arpa/inet.h>
 #include <criterion/criterion.h>
 #include <netinet/in.h>
@@ -31,6 +32,11 @@ static struct {
 	unsigned char frame_max_kib;
 	const void *words;
 	size_t n_words;
+	/* After that, for each method that comes: its number, and the payload.  NULL: nothing is read. */
+	void (*heard)(int fd, uint32_t method, const unsigned char *p, size_t n);
+	bool in; /* the half is an inlet, which asks for no confirms */
+	atomic_uint published, acked, closed;
+	atomic_ullong last_ack; /* 2 * tag, and 1 more for 'multiple' */
 } server;
 
 static void
@@ -91,8 +97,42 @@ server_login(int fd)
 	server_frame(fd, 1, 0, "\0\12\0\51", 5);
 	server_read(fd);
 	server_frame(fd, 1, 1, "\0\24\0\13\0\0\0", 8); /* channel.open-ok */
+	if (server.in)
+		return;
 	server_read(fd);
 	server_frame(fd, 1, 1, "\0\125\0\13", 4); /* confirm.select-ok */
+}
+
+/* Hands over each method that is whole; the bytes that are left. */
+static size_t
+server_frames(int fd, unsigned char *b, size_t n)
+{
+	size_t at = 0, size;
+
+	while (n - at >= 8 && (size = sq_get32(b + at + 3)) <= n - at - 8) {
+		if (b[at] == 1)
+			server.heard(fd, sq_get32(b + at + 7), b + at + 11, size - 4);
+		at += size + 8;
+	}
+	memmove(b, b + at, n - at);
+	return n - at;
+}
+
+static void
+server_serve(int fd)
+{
+	unsigned char b[16384];
+	struct pollfd p = {.fd = fd, .events = POLLIN};
+	size_t n = 0;
+	ssize_t got = 1;
+
+	while (!atomic_load(&server.ends) && got > 0) {
+		if (poll(&p, 1, 10) != 1)
+			continue;
+		got = read(fd, b + n, sizeof b - n);
+		if (got > 0)
+			n = server_frames(fd, b, n + (size_t)got);
+	}
 }
 
 static void *
@@ -110,7 +150,9 @@ server_run(void *arg)
 		if (server.login)
 			server_login(fd);
 		server_put(fd, server.words, server.n_words);
-		while (server.stays && !atomic_load(&server.ends))
+		if (server.heard != NULL)
+			server_serve(fd);
+		while (server.heard == NULL && server.stays && !atomic_load(&server.ends))
 			usleep(10000);
 		close(fd);
 	}
@@ -123,6 +165,7 @@ static struct bridge_user u;
 static char url[64], file[64];
 static char *urls[] = {url};
 static struct sq_bridge_out out;
+static struct sq_bridge_in in;
 static struct sq_bridge_cfg cfg;
 
 static void
@@ -163,10 +206,13 @@ begin(const void *words, size_t n)
 	    .urls = {urls, 1},
 	    .user_file = file,
 	    .password_file = file,
-	    .heartbeat_ms = 10000,
-	    .out = {&out, 1}};
+	    .heartbeat_ms = 60000, /* longer than it waits for a confirm */
+	    .out = {&out, server.in ? 0 : 1},
+	    .in = {&in, server.in ? 1 : 0}};
+	in = (struct sq_bridge_in){
+	    .queue = (char *)"q", .to = (char *)"t", .qos = 1, .prefetch = 10};
 	bridge_user_init(&u, &sq_bridge_amqp);
-	bridge_user_open(&u, SQ_BRIDGE_OUT, &cfg);
+	bridge_user_open(&u, server.in ? SQ_BRIDGE_IN : SQ_BRIDGE_OUT, &cfg);
 }
 
 static void
@@ -174,6 +220,8 @@ end(void)
 {
 	if (u.forwarder != NULL)
 		bridge_user_close(&u, SQ_BRIDGE_OUT, 100);
+	if (u.inlet != NULL)
+		bridge_user_close(&u, SQ_BRIDGE_IN, 100);
 	bridge_user_fini(&u);
 	atomic_store(&server.ends, true);
 	pthread_join(server.thread, NULL);
@@ -338,4 +386,271 @@ Test(amqp_hostile, a_peer_that_never_confirms)
 	cr_assert(all_ended(&u));
 	cr_expect(u.offers[0].end.how == SQ_OFFER_LATER && u.offers[0].end.uncertain);
 	end();
+}
+
+/* --- a peer that does what it should, or nearly --- */
+
+enum {
+	PUBLISH = 0x3c0028,
+	ACK = 0x3c0050,
+	CONSUME = 0x3c0014,
+	DECLARE = 0x32000a,
+	SELECT = 0x55000a
+};
+enum { CHANNEL_OPEN = 0x14000a, CHANNEL_CLOSE_OK = 0x140029 };
+
+/* basic.ack or basic.nack. */
+static void
+confirm(int fd, bool acked, uint64_t tag, bool multiple)
+{
+	unsigned char m[13] = {0, 60, 0, acked ? 80 : 120};
+
+	sq_put64(m + 4, tag);
+	m[12] = multiple;
+	server_frame(fd, 1, 1, m, sizeof m);
+}
+
+static bool
+two_ended(struct bridge_user *x)
+{
+	return x->n_ended >= 2;
+}
+
+static void
+offer_three(void)
+{
+	cr_assert(bridge_user_until(&u, is_up));
+	for (unsigned i = 0; i < 3; i++)
+		bridge_user_offer(&u, "t", "p", i);
+	bridge_user_hand(&u, u.offers, 3);
+}
+
+/* The last bits of basic.publish are 'mandatory' and 'immediate'. */
+static void
+confirms_two(int fd, uint32_t method, const unsigned char *p, size_t n)
+{
+	if (method != PUBLISH)
+		return;
+	cr_expect_eq(p[n - 1], 1, "mandatory, and not immediate");
+	if (atomic_fetch_add(&server.published, 1) == 2)
+		confirm(fd, true, 2, true);
+}
+
+Test(amqp_hostile, a_confirm_of_several_is_of_no_other)
+{
+	server.login = true;
+	server.heard = confirms_two;
+	begin("", 0);
+	offer_three();
+	cr_assert(bridge_user_until(&u, two_ended));
+	bridge_user_close(&u, SQ_BRIDGE_OUT, 100);
+	for (unsigned i = 0; i < 2; i++)
+		cr_expect_eq((int)u.offers[i].end.how, (int)SQ_OFFER_ACCEPTED, "%u", i);
+	cr_expect_eq((int)u.offers[2].end.how, (int)SQ_OFFER_LATER);
+	cr_expect(u.offers[2].end.uncertain, "the peer may have it");
+	end();
+}
+
+static void
+only_counts(int fd, uint32_t method, const unsigned char *p, size_t n)
+{
+	(void)fd;
+	(void)p;
+	(void)n;
+	if (method == PUBLISH)
+		atomic_fetch_add(&server.published, 1);
+}
+
+static bool
+is_blocked(struct bridge_user *x)
+{
+	struct sq_buf b = {0};
+	bool blocked;
+
+	x->kind->out->status(x->forwarder, &b);
+	sq_buf_u8(&b, 0);
+	blocked = strstr((const char *)sq_buf_data(&b), "\"blocked\":true") != NULL;
+	sq_buf_fini(&b);
+	return blocked;
+}
+
+/* What was asked for before it blocked stays here, and goes back as what the peer never had. */
+Test(amqp_hostile, a_peer_that_blocks_is_sent_nothing)
+{
+	static const unsigned char blocked[] = {1, 0, 0, 0, 0, 0, 6, 0, 10, 0, 60, 1, 'm', 0xce};
+	struct sq_offered *item;
+
+	server.login = true;
+	server.heard = only_counts;
+	begin(blocked, sizeof blocked);
+	cr_assert(bridge_user_until(&u, is_up));
+	cr_assert(bridge_user_until(&u, is_blocked));
+	item = &bridge_user_offer(&u, "t", "p", 1)->offered;
+	u.kind->out->offer(u.forwarder, &item, 1);
+	bridge_user_close(&u, SQ_BRIDGE_OUT, 100);
+	cr_expect_eq((int)u.offers[0].end.how, (int)SQ_OFFER_LATER);
+	cr_expect(!u.offers[0].end.uncertain);
+	end();
+	cr_expect_eq(atomic_load(&server.published), 0U);
+}
+
+Test(amqp_hostile, a_peer_that_confirms_nothing_is_dialled_anew)
+{
+	server.login = true;
+	server.heard = only_counts;
+	begin("", 0);
+	cr_assert(bridge_user_until(&u, is_up));
+	bridge_user_hand(&u, bridge_user_offer(&u, "t", "p", 1), 1);
+	cr_assert(bridge_user_until(&u, is_down));
+	cr_expect(strstr(u.why, "not confirmed for 30 s") != NULL, "%s", u.why);
+	cr_expect(u.offers[0].end.how == SQ_OFFER_LATER && u.offers[0].end.uncertain);
+	end();
+}
+
+static void
+refuses(int fd, uint32_t method, const unsigned char *p, size_t n)
+{
+	(void)p;
+	(void)n;
+	if (method == PUBLISH)
+		confirm(fd, false, atomic_fetch_add(&server.published, 1) + 1, false);
+}
+
+static bool
+ended_or_down(struct bridge_user *x)
+{
+	return is_down(x) || x->offers[0].ends > 0;
+}
+
+Test(amqp_hostile, a_peer_that_refuses_all_is_dialled_anew)
+{
+	server.login = true;
+	server.heard = refuses;
+	begin("", 0);
+	cr_assert(bridge_user_until(&u, is_up));
+	bridge_user_hand(&u, bridge_user_offer(&u, "t", "p", 1), 1);
+	while (bridge_user_until(&u, ended_or_down) && !is_down(&u)) {
+		cr_assert_eq((int)u.offers[0].end.how, (int)SQ_OFFER_FAILED);
+		usleep(100000); /* as attempts have time between them */
+		bridge_user_again(&u, &u.offers[0]);
+		u.kind->out->offer(u.forwarder, &(struct sq_offered *){&u.offers[0].offered}, 1);
+	}
+	cr_expect(strstr(u.why, "taken nothing for 10 s") != NULL, "%s", u.why);
+	end();
+}
+
+/* channel.close; whoever opens it again has answered that. */
+static void
+closes_channel(int fd, uint32_t method, const unsigned char *p, size_t n)
+{
+	static const unsigned char no_exchange[] = {
+	    0, 20, 0, 40, 1, 0x94, 1, 'n', 0, 60, 0, 40}; /* 404, of basic.publish */
+
+	(void)p;
+	(void)n;
+	if (method == PUBLISH && atomic_fetch_add(&server.published, 1) == 0)
+		server_frame(fd, 1, 1, no_exchange, sizeof no_exchange);
+	else if (method == PUBLISH)
+		confirm(fd, true, 1, false);
+	else if (method == CHANNEL_CLOSE_OK)
+		atomic_fetch_add(&server.closed, 1);
+	else if (method == CHANNEL_OPEN && atomic_load(&server.closed) == 1)
+		server_frame(fd, 1, 1, "\0\24\0\13\0\0\0", 8);
+	else if (method == SELECT && atomic_load(&server.closed) == 1)
+		server_frame(fd, 1, 1, "\0\125\0\13", 4);
+}
+
+static bool
+first_ended(struct bridge_user *x)
+{
+	return x->offers[0].ends > 0;
+}
+
+static bool
+second_ended(struct bridge_user *x)
+{
+	return x->offers[1].ends > 0;
+}
+
+Test(amqp_hostile, a_message_that_closes_the_channel_is_unroutable_and_others_go_on)
+{
+	server.login = true;
+	server.heard = closes_channel;
+	begin("", 0);
+	cr_assert(bridge_user_until(&u, is_up));
+	bridge_user_hand(&u, bridge_user_offer(&u, "t", "p", 1), 1);
+	cr_assert(bridge_user_until(&u, first_ended));
+	cr_expect_eq((int)u.offers[0].end.how, (int)SQ_OFFER_NEVER);
+	cr_expect_eq((int)u.offers[0].end.never, (int)SQ_OFFER_UNROUTABLE);
+	bridge_user_hand(&u, bridge_user_offer(&u, "t", "p", 1), 1);
+	cr_assert(bridge_user_until(&u, second_ended));
+	cr_expect_eq((int)u.offers[1].end.how, (int)SQ_OFFER_ACCEPTED);
+	cr_expect_eq(atomic_load(&server.accepted), 1U, "by the same connection");
+	end();
+}
+
+/* Three messages; what it hears of them. */
+static void
+delivers_three(int fd, uint32_t method, const unsigned char *p, size_t n)
+{
+	unsigned char deliver[] = {0, 60, 0, 60, 1, '0', 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 'k'},
+		      header[14] = {0, 60, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0};
+
+	if (method == DECLARE)
+		server_frame(fd, 1, 1, "\0\62\0\13\1q\0\0\0\3\0\0\0", 14);
+	for (unsigned char i = 1; method == CONSUME && i <= 3; i++) {
+		deliver[13] = i;
+		server_frame(fd, 1, 1, deliver, sizeof deliver);
+		server_frame(fd, 2, 1, header, sizeof header);
+		server_frame(fd, 3, 1, "p", 1);
+	}
+	if (method == ACK && n >= 9) {
+		atomic_store(&server.last_ack, 2 * sq_get64(p) + p[8]);
+		atomic_fetch_add(&server.acked, 1);
+	}
+}
+
+static bool
+three_arrived(struct bridge_user *x)
+{
+	return x->n_arrived == 3;
+}
+
+static bool
+an_ack(struct bridge_user *x)
+{
+	(void)x;
+	return atomic_load(&server.acked) >= 1;
+}
+
+static void
+begin_in(void)
+{
+	server.login = server.in = true;
+	server.heard = delivers_three;
+	begin("", 0);
+	u.kind->in->demand(u.inlet, 10);
+	cr_assert(bridge_user_until(&u, three_arrived));
+}
+
+Test(amqp_hostile, only_what_is_settled_is_acknowledged)
+{
+	begin_in();
+	bridge_user_settle(&u, 1, SQ_ARRIVAL_TAKEN);
+	cr_assert(bridge_user_until(&u, an_ack));
+	cr_expect_eq(
+	    atomic_load(&server.last_ack), 2 * 2ULL, "the second, and not those before it");
+	end();
+	cr_expect_eq(atomic_load(&server.acked), 1U, "nothing of the others, to the end");
+}
+
+Test(amqp_hostile, what_is_not_taken_is_not_acknowledged)
+{
+	begin_in();
+	bridge_user_settle(&u, 0, SQ_ARRIVAL_LATER);
+	bridge_user_settle(&u, 2, SQ_ARRIVAL_TAKEN);
+	cr_assert(bridge_user_until(&u, an_ack));
+	cr_expect_eq(atomic_load(&server.last_ack), 2 * 3ULL);
+	end();
+	cr_expect_eq(atomic_load(&server.acked), 1U);
 }

@@ -10,6 +10,8 @@
 #include "core/clock.h"
 #include "core/mem.h"
 
+enum { REFUSED_MS = 10000 }; /* a channel to a queue whose leader is gone may refuse for ever */
+
 static int
 confirm_nonsense(struct sq_amqp_peer *peer, const char *what, struct sq_buf *why)
 {
@@ -39,6 +41,27 @@ confirm_one(struct sq_amqp_out_line *l, struct sq_amqp_item *it, bool acked)
 		sq_amqp_out_end(l, it, SQ_OFFER_ACCEPTED, SQ_OFFER_REFUSED, NULL);
 }
 
+static int
+confirm_taken(struct sq_amqp_out_line *l)
+{
+	l->refused_ms = 0;
+	return SQ_OK;
+}
+
+/* One that has refused all for long is dialled anew. */
+static int
+confirm_refused(struct sq_amqp_out_line *l, struct sq_amqp_peer *peer, struct sq_buf *why)
+{
+	uint64_t now_ms = sq_clock_ms();
+
+	if (l->refused_ms == 0)
+		l->refused_ms = now_ms;
+	if (now_ms - l->refused_ms < REFUSED_MS)
+		return SQ_OK;
+	sq_buf_printf(why, "it has taken nothing for %d s (basic.nack)", REFUSED_MS / 1000);
+	return sq_amqp_peer_fail(peer, SQ_AMQP_LOST);
+}
+
 /* basic.ack or basic.nack: of one message, or of all up to one. */
 static int
 confirm_up_to(struct sq_amqp_out_line *l, struct sq_amqp_peer *peer, uint64_t tag, bool multiple,
@@ -61,14 +84,10 @@ confirm_up_to(struct sq_amqp_out_line *l, struct sq_amqp_peer *peer, uint64_t ta
 			l->careful--;
 		confirm_one(l, it, acked);
 		l->proved |= acked;
-		if (acked)
-			l->patience.refused_ms = 0;
-		else if (l->patience.refused_ms == 0)
-			l->patience.refused_ms = sq_clock_ms();
 	}
 	while (l->low < l->next && l->ring[l->low & l->mask] == NULL)
 		l->low++;
-	return SQ_OK;
+	return acked ? confirm_taken(l) : confirm_refused(l, peer, why);
 }
 
 /* Returns. */

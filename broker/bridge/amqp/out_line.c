@@ -10,7 +10,6 @@
 #include "core/mem.h"
 
 enum {
-	REFUSED_MS = 10000,      /* a channel to a queue whose leader is gone may refuse for ever */
 	PATIENCE_MIN_MS = 30000, /* for a confirm */
 	PATIENCE_MAX_MS = 600000,
 	WRITE_BYTES = 16384, /* until the socket is asked whether it takes more */
@@ -133,10 +132,6 @@ line_wait(struct sq_amqp_out_line *l, struct sq_amqp_peer *peer, struct sq_amqp_
 		p->tag = l->low;
 		p->since_ms = now_ms;
 	}
-	if (p->refused_ms != 0 && now_ms - p->refused_ms >= REFUSED_MS) {
-		sq_buf_printf(why, "it has taken nothing for %d s (basic.nack)", REFUSED_MS / 1000);
-		return sq_amqp_peer_fail(peer, SQ_AMQP_LOST);
-	}
 	if (l->out == 0)
 		return SQ_OK;
 	wants->at_ms = p->since_ms + p->ms;
@@ -182,7 +177,7 @@ line_down(void *arg)
 {
 	struct sq_amqp_out_line *l = arg;
 
-	l->patience.tag = l->patience.refused_ms = 0;
+	l->patience.tag = l->refused_ms = 0;
 	line_take(l);
 	sq_amqp_out_give_back(l);
 	sq_amqp_out_flush(l);

@@ -49,7 +49,6 @@ struct sq_amqp_return {
 struct sq_amqp_patience {
 	uint64_t tag, since_ms; /* the oldest, since when it is that; 0: none */
 	uint64_t ms;
-	uint64_t refused_ms; /* since when there are only basic.nacks; 0: there are not */
 };
 
 struct sq_amqp_out_line {
@@ -66,6 +65,7 @@ struct sq_amqp_out_line {
 	/* So many messages go one at a time: one of them had the channel closed. */
 	unsigned careful;
 	struct sq_amqp_patience patience;
+	uint64_t refused_ms;        /* since when there are only basic.nacks; 0: there are not */
 	bool proved;                /* a message was confirmed since work() */
 	size_t written;             /* bytes since the socket was last seen to take some */
 	uint64_t halt_all;          /* as of a halt, of all lanes */
