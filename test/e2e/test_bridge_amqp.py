@@ -5,12 +5,12 @@ import json
 import os
 import subprocess
 
-import peers
 import stack as parts
 from api import Api
 from client_ca import ClientCa
 from cluster import descriptors, eventually
 from mqtt import Client
+from proxy import Proxy
 from rabbit import PASSWORD, USER, Rabbit
 from scenario import scenario
 
@@ -23,12 +23,15 @@ class World:
 
     def __init__(self, env, **options):
         self.env, self.rabbit = env, Rabbit(env.folder, **options)
-        self.stack = None
+        self.pika, self.stack = self.rabbit.pika, None
 
     async def __aenter__(self):
-        await asyncio.to_thread(self.rabbit.start)
-        self.channel = self.rabbit.channel()
-        self.pika = peers.imported("pika")
+        try:
+            await asyncio.to_thread(self.rabbit.start)
+            self.channel = self.rabbit.channel()
+        except BaseException:
+            self.rabbit.close()
+            raise
         return self
 
     async def __aexit__(self, *_):
@@ -86,6 +89,20 @@ class World:
         return [line for line in self.stack.log(self.stack.broker).splitlines() if f"bridge/{name}" in line]
 
 
+def in_order(channel, queue, n, lanes):
+    """The queue has all numbers below n, of which the first copies are in the order of their lanes."""
+    got = []
+    while True:
+        method, _, body = channel.basic_get(queue, auto_ack=True)
+        if method is None:
+            break
+        got.append(int(body))
+    first = list(dict.fromkeys(got))  # copies may follow
+    assert sorted(first) == list(range(n)), set(range(n)) - set(first)
+    for lane in range(lanes):
+        assert [k for k in first if k % lanes == lane] == list(range(lane, n, lanes)), lane
+
+
 @scenario(timeout_s=240)
 async def test_the_contract_of_bridges_holds_on_rabbitmq(env):
     """The suite of test/contract/test_bridge.c, on classic and on quorum queues."""
@@ -93,11 +110,13 @@ async def test_the_contract_of_bridges_holds_on_rabbitmq(env):
         user, password = w.rabbit.credentials()
         address = f"{w.rabbit.nodes[0].amqp} {user} {password} {w.rabbit.control()}"
         suite = parts.ROOT / "build" / env.settings.build / "test" / "test_bridge"
-        done = await asyncio.to_thread(
-            subprocess.run, [suite, "-j1"], env=os.environ | {"SQMQOS_TEST_AMQP": address},
-            capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
-        assert "with amqp, classic queues" in done.stderr and "with amqp, quorum queues" in done.stderr
+        told = env.folder / "suite.log"  # what a suite that hangs has said by then is of use, too
+        with open(told, "wb") as log:
+            done = await asyncio.to_thread(
+                subprocess.run, [suite, "-j1", "--verbose"], env=os.environ | {"SQMQOS_TEST_AMQP": address},
+                stdout=log, stderr=log, timeout=220)
+        assert done.returncode == 0, told.read_text()
+        assert "with amqp, classic queues" in told.read_text() and "with amqp, quorum queues" in told.read_text()
 
 
 async def test_what_goes_out_is_what_others_expect(env):
@@ -211,30 +230,83 @@ async def test_what_is_wrong_is_told_in_one_line(env):
     async with World(env, authority=ca, names=("DNS:localhost",)) as w:
         wrong = env.folder / "wrong"
         parts.write_private(wrong, "not the password\n")
-        plain, tls = w.rabbit.urls[0], w.rabbit.tls_urls[0]
+        node, proxies = w.rabbit.nodes[0], {}
+
+        async def via(name, port, address):
+            """The address of the peer for this bridge alone: its dials are counted."""
+            proxies[name] = await Proxy(w.rabbit.port(), port).start()
+            return [address.replace("PORT", str(proxies[name].port))]
+        plain = {name: await via(name, node.amqp, "amqp://127.0.0.1:PORT")
+                 for name in ("password", "queue", "exchange")}
         good, bad = ({"ca-file": str(a.pem)} for a in (ca, other))
         user = w.bridge()["credentials"]["user-file"]
         out, into = [{"filter": "a/#", "to": {"key": "q"}}], [{"queue": "none", "to": "in"}]
         cases = {
-            "password": (dict(credentials={"user-file": user, "password-file": str(wrong)}, out=out), "ACCESS_REFUSED"),
-            "vhost": (dict(url=[plain + "/none"], out=out), "vhost none not found"),
-            "authority": (dict(url=[tls], tls=bad, out=out), "its certificate: self-signed"),
-            "name": (dict(url=[tls.replace("localhost", "127.0.0.1")], tls=good, out=out), "IP address mismatch"),
-            "queue": ({"in": into}, "queue none: NOT_FOUND"),
-            "exchange": (dict(out=[{"filter": "a/#", "to": {"exchange": "none"}}]), "exchange none: NOT_FOUND"),
+            "password": (dict(url=plain["password"], credentials={"user-file": user, "password-file": str(wrong)},
+                              out=out), "ACCESS_REFUSED"),
+            "vhost": (dict(url=await via("vhost", node.amqp, "amqp://127.0.0.1:PORT/none"), out=out),
+                      "vhost none not found"),
+            "authority": (dict(url=await via("authority", node.amqps, "amqps://localhost:PORT"), tls=bad, out=out),
+                          "its certificate: self-signed"),
+            "name": (dict(url=await via("name", node.amqps, "amqps://127.0.0.1:PORT"), tls=good, out=out),
+                     "IP address mismatch"),
+            "queue": (dict(url=plain["queue"], **{"in": into}), "queue none: NOT_FOUND"),
+            "exchange": (dict(url=plain["exchange"], out=[{"filter": "a/#", "to": {"exchange": "none"}}]),
+                         "exchange none: NOT_FOUND"),
             "port": (dict(url=["amqp://127.0.0.1:1"], out=out), "refused"),
-            "tls": (dict(url=[tls.replace("amqps", "amqp")], out=out), "a port for amqps"),
+            "tls": (dict(url=await via("tls", node.amqps, "amqp://localhost:PORT"), out=out), "a port for amqps"),
         }
-        await w.start(up=False, good=w.bridge(url=[tls], tls=good, out=out),
+        await w.start(up=False, good=w.bridge(url=[node.tls_url], tls=good, out=out),
                       **{name: w.bridge(**more) for name, (more, _) in cases.items()})
         await w.until("good", lambda b: b["out"]["up"])
         for name, (_, words) in cases.items():
             await eventually(lambda: any(words in line for line in w.lines(name)), f"{name}: {words}", 20)
-        await asyncio.sleep(3)  # several dials each
+        for name, proxy in proxies.items():  # the third one begins when the second one's end was told
+            await eventually(lambda: proxy.taken >= 3, f"{name} dials again", 30)
         log = w.stack.log(w.stack.broker)
         assert PASSWORD not in log and "not the password" not in log and USER + "\n" not in log
         for name, (_, words) in cases.items():
             assert len([line for line in w.lines(name) if words in line]) == 1, w.lines(name)
+        for proxy in proxies.values():
+            await proxy.stop()
+
+
+async def test_what_is_not_there_is_made_where_that_is_asked_for(env):
+    """declare: true, with an exchange of "out", and a queue and its binding of "in"."""
+    async with World(env) as w:
+        w.channel.exchange_declare("there", "topic", durable=True)
+        await w.start(
+            there=w.bridge(declare=True, out=[{"filter": "a/#", "to": {"exchange": "made", "type": "direct", "key": "k"}}]),
+            back=w.bridge(declare=True, **{"in": [
+                {"queue": "q", "type": "classic", "exchange": "there", "bind": "b.*", "to": "in/{key}"}]}))
+        w.channel.exchange_declare("made", "direct", durable=True, passive=True)
+        w.queue("got")
+        w.channel.queue_bind("got", "made", "k")
+        w.queue("q", "classic")  # the peer would refuse another type
+        c = await w.client("in/#")
+        await c.publish("a/1", b"out", qos=1)
+        assert (await w.get("got"))[2] == b"out"
+        for key in ("c.1", "b.1"):
+            w.channel.basic_publish("there", key, key.encode())
+        got = await c.receive()
+        assert (got.topic, got.payload) == ("in/b.1", b"b.1"), got
+
+
+async def test_lanes_keep_their_order_over_several_connections(env):
+    """Four of them, all of which are cut in between."""
+    async with World(env) as w:
+        w.queue("q", "quorum")
+        await w.start(b=w.bridge(out=[{"filter": "a/#", "to": {"key": "q"}}], connections=4, window=40))
+        await w.until("b", lambda b: b["out"]["connected"] == 4, "all of them are up")
+        c = await w.client()
+        for n in range(200):
+            await c.publish(f"a/{n % 8}", str(n).encode(), qos=1)
+            if n == 100:
+                await asyncio.to_thread(w.rabbit.away)
+                await w.until("b", lambda b: not b["out"]["up"], "it is away")
+                await asyncio.to_thread(w.rabbit.away, False)
+        await w.until("b", lambda b: b["out"]["messages"]["ok"] == 200, "all is accepted")
+        in_order(w.rabbit.channel(), "q", 200, 8)
 
 
 @scenario(timeout_s=180)
@@ -250,17 +322,7 @@ async def test_another_node_is_taken_when_one_is_killed(env):
             if n == 150:
                 await asyncio.to_thread(w.rabbit.nodes[0].kill)
         await w.until("b", lambda b: b["out"]["messages"]["ok"] == sent, "all is accepted", 60)
-        channel = w.rabbit.channel(1)
-        got = []
-        while True:
-            method, _, body = channel.basic_get("q", auto_ack=True)
-            if method is None:
-                break
-            got.append(int(body))
-        first = list(dict.fromkeys(got))  # copies may follow
-        assert sorted(first) == list(range(300)), set(range(300)) - set(first)
-        for lane in range(3):
-            assert [n for n in first if n % 3 == lane] == list(range(lane, 300, 3)), lane
+        in_order(w.rabbit.channel(1), "q", 300, 3)
 
 
 async def test_two_installations_through_one_queue_are_once(env):

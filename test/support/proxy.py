@@ -76,6 +76,7 @@ class Proxy:
         self.pairs = set()
         self.filters = []
         self.cuts = 0
+        self.taken = 0  # connections
         self.delay_s = 0  # of every piece that passes
         self.server = None
 
@@ -84,6 +85,7 @@ class Proxy:
         return self
 
     async def serve(self, reader, writer):
+        self.taken += 1
         try:
             upstream = await asyncio.open_connection("127.0.0.1", self.upstream)
         except OSError:
