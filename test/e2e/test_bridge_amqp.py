@@ -205,8 +205,7 @@ async def test_a_peer_that_blocks_gets_all_once_it_takes_it(env):
         seen = await w.seen("b")
         assert seen["out"]["up"] and seen["out"]["messages"]["ok"] == 0, seen
         await asyncio.to_thread(w.rabbit.ctl, "set_vm_memory_high_watermark", "0.8")
-        await w.until("b", lambda b: b["out"]["messages"]["ok"] == 200, "all is there")
-        assert not (await w.seen("b"))["out"]["blocked"]
+        await w.until("b", lambda b: b["out"]["messages"]["ok"] == 200 and not b["out"]["blocked"], "all is there")
         assert await asyncio.to_thread(w.rabbit.messages, "q") == 200
 
 
