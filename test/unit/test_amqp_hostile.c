@@ -343,10 +343,9 @@ Test(amqp_hostile, no_login_of_ours)
 Test(amqp_hostile, frames_too_small_for_anything)
 {
 	server.login = true;
-	server.frame_max_kib = 0;
+	server.frame_max_kib = 8; /* 2 KiB */
 	server.mechanisms = "PLAIN";
 	begin("", 0);
-	server.frame_max_kib = 8; /* 2 KiB */
 	expect_down("frames are too small");
 }
 
@@ -653,4 +652,40 @@ Test(amqp_hostile, what_is_not_taken_is_not_acknowledged)
 	cr_expect_eq(atomic_load(&server.last_ack), 2 * 3ULL);
 	end();
 	cr_expect_eq(atomic_load(&server.acked), 1U);
+}
+
+/* Content whose frames have nothing, or next to nothing, of it, so that it never ends. */
+static void
+crumbs(size_t bytes_of_each)
+{
+	enum { CRUMBS = 20000 };
+	static const unsigned char head[] = {1, 0, 1, 0, 0, 0, 14, 0, 50, 0, 11, 1, 'q', 0, 0, 0, 0,
+	    0, 0, 0, 0, 0xce, /* declare-ok */
+	    1, 0, 1, 0, 0, 0, 17, 0, 60, 0, 60, 1, '0', 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0xce, /* */
+	    2, 0, 1, 0, 0, 0, 14, 0, 60, 0, 0, 0, 0, 0, 0, 0, 0, 255, 255, 0, 0, 0xce};
+	static unsigned char words[sizeof head + CRUMBS * 9];
+	size_t at = sizeof head;
+
+	memcpy(words, head, sizeof head);
+	for (size_t i = 0; i < CRUMBS; i++) {
+		memcpy(words + at, "\3\0\1\0\0\0\0", 7);
+		words[at + 6] = (unsigned char)bytes_of_each;
+		at += 7 + bytes_of_each;
+		words[at++] = 0xce;
+	}
+	server.login = server.in = server.stays = true;
+	begin(words, at);
+	cr_assert(bridge_user_until(&u, is_down));
+	cr_expect(strstr(u.why, "content in crumbs") != NULL, "%s", u.why);
+	end();
+}
+
+Test(amqp_hostile, content_that_never_ends)
+{
+	crumbs(0);
+}
+
+Test(amqp_hostile, content_of_a_byte_at_a_time)
+{
+	crumbs(1);
 }

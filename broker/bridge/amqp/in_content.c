@@ -6,7 +6,11 @@
 #include "broker/bridge/amqp/in_priv.h"
 #include "core/mem.h"
 
-enum { OVERHEAD = 512 }; /* bytes of a message beside its image */
+enum {
+	OVERHEAD = 512,   /* bytes of a message beside its image */
+	PARTS_MIN = 1024, /* frames that content may have, whatever its size */
+	PART_MIN = 256,   /* bytes that each of more has on average; those of peers fill frames */
+};
 
 static int
 content_nonsense(struct sq_amqp_peer *peer, const char *what, struct sq_buf *why)
@@ -129,6 +133,7 @@ content_header(struct sq_amqp_in_line *l, struct sq_amqp_peer *peer, const amqp_
 	c->props = frame->payload.properties.decoded;
 	c->size = frame->payload.properties.body_size;
 	c->got = 0;
+	c->parts = 0;
 	c->too_large = c->size > l->in->half.env.max_packet;
 	c->whole = (struct sq_bytes){0};
 	c->state = SQ_AMQP_CONTENT_BODY;
@@ -143,6 +148,10 @@ content_body(
 
 	if (part.len > c->size - c->got)
 		return content_nonsense(peer, "more content than it has announced", why);
+	/* librabbitmq keeps something of each frame until all have come. */
+	if (part.len == 0 || c->parts > PARTS_MIN + c->got / PART_MIN)
+		return content_nonsense(peer, "content in crumbs", why);
+	c->parts++;
 	c->got += part.len;
 	if (c->too_large) {
 		/* Nothing of it is kept. */

@@ -42,7 +42,7 @@ struct sq_amqp_content {
 	bool again, too_large;
 	struct sq_bytes key;                  /* the frame's, as are the properties */
 	const amqp_basic_properties_t *props; /* NULL: too large, nothing of it is kept */
-	uint64_t size, got;
+	uint64_t size, got, parts;
 	struct sq_buf body; /* of more than one frame */
 	struct sq_bytes whole;
 };
