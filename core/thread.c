@@ -18,20 +18,38 @@ sq_thread_signals(sigset_t *out)
 		sigdelset(out, own[i]);
 }
 
-void
-sq_thread_start(pthread_t *out, void *(*run)(void *), void *arg)
+static void
+thread_start(pthread_t *out, const pthread_attr_t *attr, void *(*run)(void *), void *arg)
 {
 	sigset_t all, old;
 	int err;
 
 	sq_thread_signals(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
-	err = pthread_create(out, NULL, run, arg);
+	err = pthread_create(out, attr, run, arg);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	if (err == 0)
 		return;
 	SQ_ERROR("thread", "can't be started: %s", strerror(err));
 	abort();
+}
+
+void
+sq_thread_start(pthread_t *out, void *(*run)(void *), void *arg)
+{
+	thread_start(out, NULL, run, arg);
+}
+
+void
+sq_thread_start_deep(pthread_t *out, size_t stack, void *(*run)(void *), void *arg)
+{
+	pthread_attr_t attr;
+
+	pthread_attr_init(&attr);
+	if (pthread_attr_setstacksize(&attr, stack) != 0)
+		abort(); /* no size of a stack */
+	thread_start(out, &attr, run, arg);
+	pthread_attr_destroy(&attr);
 }
 
 void

@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /* Stores the signals that our threads block: all but those of a thread's own fault (SIGSYS, SIGSEGV
@@ -14,6 +15,8 @@ void sq_thread_signals(sigset_t *out);
 /* Starts a thread with those signals blocked; ends the process when the system has no thread left.
  * Thread: any. */
 void sq_thread_start(pthread_t *out, void *(*run)(void *), void *arg);
+/* The same, with a stack of that many bytes, whatever the system's limit says. */
+void sq_thread_start_deep(pthread_t *out, size_t stack, void *(*run)(void *), void *arg);
 
 /* Makes a condition whose waits end by CLOCK_MONOTONIC. */
 void sq_cond_init(pthread_cond_t *);

@@ -1,9 +1,11 @@
 """Bridges to RabbitMQ (docs/bridges.md, "amqp"), with pika at the other end."""
 
 import asyncio
+import contextlib
 import json
 import os
 import subprocess
+import sys
 
 import stack as parts
 from api import Api
@@ -101,6 +103,16 @@ def in_order(channel, queue, n, lanes):
     assert sorted(first) == list(range(n)), set(range(n)) - set(first)
     for lane in range(lanes):
         assert [k for k in first if k % lanes == lane] == list(range(lane, n, lanes)), lane
+
+
+@contextlib.contextmanager
+def recursion(limit):
+    was = sys.getrecursionlimit()
+    sys.setrecursionlimit(limit)
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(was)
 
 
 @scenario(timeout_s=240)
@@ -371,12 +383,17 @@ async def test_what_can_not_be_published_is_a_dead_letter(env):
         put(b"x" * (3 << 20), where="large")
         put(b"y" * ((1088 << 10) - 100), where="large", more="z" * 1000)
         put(b"too long", where="a", more="z" * 70000)
+        deep = []
+        for _ in range(24000):
+            deep = [deep]
+        with recursion(100000):
+            put(b"too deep", where="a", deep=deep)
         put(b"good", where="good")
         assert (await c.receive()).topic == "in/good"
-        got = [(m.props["user"], m.payload) for m in await letters.receive_all(4)]
+        got = [(m.props["user"], m.payload) for m in await letters.receive_all(5)]
         reasons = [(dict(user)["sqmqos-dead-reason"], payload) for user, payload in got]
         assert reasons == [("unmappable", b"nowhere"), ("too-large", b""), ("too-large", b""),
-                           ("unmappable", b"too long")], reasons
+                           ("unmappable", b"too long"), ("unmappable", b"too deep")], reasons
         assert all(dict(user)["sqmqos-dead-queue"] == "bridge.b" for user, _ in got), got
-        await w.until("b", lambda b: b["in"]["messages"]["dead"] == 4 and b["in"]["messages"]["ok"] == 1)
+        await w.until("b", lambda b: b["in"]["messages"]["dead"] == 5 and b["in"]["messages"]["ok"] == 1)
         env.check_leftovers = False  # dead letters

@@ -19,7 +19,8 @@
 enum {
 	FRAMES_A_TURN = 1024, /* then work() has its turn */
 	LOOK_MS = 5000,       /* at the latest, for heartbeats */
-	CUT_MS = 1000,        /* from the cut of a socket until its line has ended */
+	STACK = 8 << 20, /* bytes: librabbitmq goes as deep as the tables of a frame are nested */
+	CUT_MS = 1000,   /* from the cut of a socket until its line has ended */
 };
 
 struct sq_amqp_line {
@@ -315,7 +316,7 @@ sq_amqp_line_new(
 	pthread_mutex_init(&l->lock, NULL);
 	sq_cond_init(&l->changed);
 	l->reconnect = sq_reconnect_new(&line_backoff, sq_random_u64(), sq_clock_ms());
-	sq_thread_start(&l->thread, line_run, l);
+	sq_thread_start_deep(&l->thread, STACK, line_run, l);
 	return l;
 }
 
@@ -354,15 +355,16 @@ closer_wait(struct sq_amqp_line *l, uint64_t until_ms)
 static void
 closer_end(struct sq_amqp_line *l, uint64_t until_ms)
 {
+	unsigned cuts = 0;
 	bool ended;
 
 	pthread_mutex_lock(&l->lock);
 	ended = closer_wait(l, until_ms);
-	if (!ended && l->fd >= 0)
-		(void)shutdown(l->fd, SHUT_RDWR);
-	ended = ended || closer_wait(l, sq_clock_ms() + CUT_MS);
-	while (!ended && !l->dialling)
+	while (!ended && (cuts++ == 0 || !l->dialling)) {
+		if (l->fd >= 0) /* also one that has connected meanwhile */
+			(void)shutdown(l->fd, SHUT_RDWR);
 		ended = closer_wait(l, sq_clock_ms() + CUT_MS);
+	}
 	if (!ended) {
 		(void)pthread_detach(l->thread);
 		l->abandoned = true;
