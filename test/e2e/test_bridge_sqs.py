@@ -5,6 +5,7 @@ import base64
 import collections
 import json
 import subprocess
+import time
 
 import pushing
 import stack as parts
@@ -332,6 +333,36 @@ async def test_answers_that_are_none_harm_nobody(env):
     await s.empty(back)
     await eventually(lambda: all(seen[a] >= len(of) for a, of in bad.items()), "all of it was met", 60)
     await nothing_more(client)
+
+
+async def test_a_server_that_answers_in_vain_is_asked_less_and_less(env):
+    """One that does not wait, sends what is damaged, or more than there can be."""
+    s = await sqs(env)
+    back = await s.create("replies")
+    damaged = {"MessageId": "m", "ReceiptHandle": "h", "Body": "b", "MD5OfBody": "0" * 32}
+    asked, answer = [], (200, {})
+
+    def fault(action, request):
+        if action == "ReceiveMessage" and answer:
+            asked.append(time.monotonic())
+            return answer
+        return None
+    s.proxy.fault = fault
+    stack, client = await bridged(env, s, b=into("replies", "in/a"))
+    await client.subscribe(("in/#", 1))
+    for answer in (200, {}), (200, {"Messages": [damaged]}):
+        asked.clear()
+        await eventually(lambda: len(asked) >= 6, "it is asked again", 60)
+        assert asked[5] - asked[0] >= 1.5, asked
+    assert stack.log(stack.broker).count("came damaged") <= 1, stack.log(stack.broker)
+    await is_up(stack, "b", "in")
+    answer = "endless"
+    await is_up(stack, "b", "in", False)
+    answer = None
+    await s.call("send_message", QueueUrl=back, MessageBody="hello")
+    assert (await client.receive(60)).payload == b"hello"
+    await is_up(stack, "b", "in")
+    await s.empty(back)
 
 
 async def test_through_sqs_into_another_broker_once(env):

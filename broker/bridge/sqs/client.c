@@ -16,7 +16,10 @@ enum {
 	CREDENTIALS_MS = 100, /* until credentials are looked at again that are being fetched */
 	BACKOFF_MIN_MS = 200, /* the bound of the first wait; each failure doubles it */
 	BACKOFF_MAX_MS = 15000,
+	VAIN_MS = 100, /* after an answer in vain; each next one doubles it */
+	VAIN_MAX_MS = 1000,
 	PROBES = 2, /* faults that may pass, before a queue counts as away */
+	LARGES = 6, /* the same of answers that are too large: less is asked for each time */
 };
 
 #define SERVICE "sqs"
@@ -130,6 +133,16 @@ sq_sqs_queue_patience(const struct sq_sqs_queue *q)
 	return client_backoff(q->failures + 1);
 }
 
+void
+sq_sqs_vain(struct sq_sqs_vain *v, bool in_vain)
+{
+	uint64_t ms = (uint64_t)VAIN_MS << (v->n < 4 ? v->n : 4);
+
+	v->n = in_vain ? v->n + 1 : 0;
+	if (in_vain)
+		v->until_ms = sq_clock_ms() + (ms < VAIN_MAX_MS ? ms : VAIN_MAX_MS);
+}
+
 /* --- calls --- */
 
 /* Thread: sq_out's. */
@@ -180,6 +193,33 @@ queue_let_be(const struct sq_sqs_call *call)
 	    call->queue->place.url != NULL;
 }
 
+/* It is asked less often. */
+static void
+queue_slow(struct sq_sqs_client *c, struct sq_sqs_queue *q)
+{
+	q->failures++;
+	q->slow_ms = sq_clock_ms() + client_backoff(q->failures);
+	client_arm(c);
+}
+
+/* The outcome of a call is not known. */
+static void
+queue_unsure(struct sq_sqs_client *c, const struct sq_sqs_call *call)
+{
+	struct sq_sqs_queue *q = call->queue;
+
+	if (call->large)
+		queue_slow(c, q);
+	else
+		q->failures++;
+	if (q->failures > (call->large ? LARGES : PROBES)) {
+		q->proof = true;
+		queue_down(c, q, call_why(call));
+	}
+	if (!call->large)
+		queue_wait(c, q, client_backoff(q->failures));
+}
+
 /* What a fault says of the queue. */
 static void
 call_note(struct sq_sqs_client *c, const struct sq_sqs_call *call)
@@ -202,19 +242,10 @@ call_note(struct sq_sqs_client *c, const struct sq_sqs_call *call)
 	case SQ_SQS_GONE:
 		break;
 	case SQ_SQS_THROTTLED:
-		q->failures++;
-		q->slow_ms = sq_clock_ms() + client_backoff(q->failures);
-		client_arm(c);
+		queue_slow(c, q);
 		break;
 	case SQ_SQS_UNSURE:
-		/* An answer that is too large is no fault of the queue's. */
-		if (call->large)
-			break;
-		if (++q->failures > PROBES) {
-			q->proof = true;
-			queue_down(c, q, call_why(call));
-		}
-		queue_wait(c, q, client_backoff(q->failures));
+		queue_unsure(c, call);
 		break;
 	default:
 		q->failures++;

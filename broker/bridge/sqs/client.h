@@ -85,4 +85,13 @@ int sq_sqs_call_send(struct sq_sqs_client *, struct sq_sqs_call *) SQ_MUST_CHECK
 /* Frees what is in it; it may be used again. */
 void sq_sqs_call_fini(struct sq_sqs_call *);
 
+/* Answers in a row that brought nothing, and did so at once: of a server that does not wait, or sends what
+ * is damaged. */
+struct sq_sqs_vain {
+	unsigned n;
+	uint64_t until_ms; /* it is not asked before */
+};
+
+void sq_sqs_vain(struct sq_sqs_vain *, bool in_vain);
+
 #endif

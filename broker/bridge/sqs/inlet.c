@@ -41,6 +41,7 @@ struct in_source {
 	unsigned n;             /* items */
 	struct sq_list deletes; /* items that are to be deleted */
 	uint64_t deletes_ms;    /* not before that */
+	struct sq_sqs_vain vain;
 };
 
 enum in_place { IN_USER, IN_HELD, IN_DELETED, IN_BACK };
@@ -446,9 +447,12 @@ receive_ended(struct sq_sqs_call *call)
 		else
 			batch[n++] = item;
 	}
-	if (damaged > 0)
+	if (damaged > 0 && k->source->vain.n == 0)
 		SQ_WARN(in->env->scope, "%u messages of queue %s came damaged, and come again",
 		    damaged, k->source->queue->place.name);
+	sq_sqs_vain(&k->source->vain,
+	    call->said.fault == SQ_SQS_DONE && k->messages.n == damaged &&
+		(damaged > 0 || sq_clock_ms() - k->sent_ms < in->cfg->wait_ms / 2));
 	sq_sqs_messages_fini(&k->messages);
 	sq_sqs_call_fini(call);
 	free(k);
@@ -482,6 +486,10 @@ source_receive(struct in_half *in, struct in_source *s)
 {
 	unsigned n;
 
+	if (sq_clock_ms() < s->vain.until_ms) {
+		in_alarm_at(in, s->vain.until_ms);
+		return;
+	}
 	while (s->polls < s->polls_wanted && sq_sqs_queue_ready(s->queue) &&
 	    (n = source_share(in, s)) > 0) {
 		struct in_call *k = sq_xcalloc(1, sizeof *k);
