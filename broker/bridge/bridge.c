@@ -184,16 +184,12 @@ bridge_open_in(struct sq_bridge *b, const struct sq_bridge_kind *kind, struct sq
 
 /* It could not be opened: something of this machine is wrong. */
 static void
-bridge_failed(struct sq_bridge *b, enum sq_bridge_half half, const struct sq_buf *why)
+bridge_failed(struct sq_bridge *b, enum sq_bridge_half half, const char *why)
 {
 	struct sq_bridge_side *side = &b->sides[half];
 	uint64_t wait_ms = (uint64_t)AGAIN_MS << (side->fails < 6 ? side->fails : 6);
-	char text[SQ_BRIDGE_DETAIL_MAX];
-	size_t n = sq_buf_len(why) < sizeof text ? sq_buf_len(why) : sizeof text - 1;
 
-	memcpy(text, sq_buf_data(why), n);
-	text[n] = '\0';
-	sq_bridge_tell_state(&b->told, half, false, text);
+	sq_bridge_tell_state(&b->told, half, false, why);
 	side->fails++;
 	side->again_ms = sq_worker_now_ms(b->part->shard->worker) +
 	    (wait_ms < AGAIN_MAX_MS ? wait_ms : AGAIN_MAX_MS);
@@ -214,10 +210,11 @@ bridge_open(struct sq_bridge *b, enum sq_bridge_half half)
 	else
 		good = bridge_open_in(b, kind, &err);
 	b->sides[half].open = good;
+	sq_buf_u8(&err, '\0');
 	if (good)
 		b->sides[half].fails = 0;
 	else
-		bridge_failed(b, half, &err);
+		bridge_failed(b, half, (const char *)sq_buf_data(&err));
 	sq_buf_fini(&err);
 }
 
@@ -349,7 +346,7 @@ bool
 sq_bridge_idle(const struct sq_bridge *b)
 {
 	return (b->out == NULL || sq_outward_idle(b->out)) &&
-	    atomic_load_explicit(&b->told.out[SQ_BRIDGE_IN], memory_order_relaxed) == 0;
+	    (b->in == NULL || sq_inward_idle(b->in));
 }
 
 /* What its halves say of themselves, for other threads. */

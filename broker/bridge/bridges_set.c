@@ -54,7 +54,7 @@ queue_refused(struct sq_bridge *b, const struct sq_bridge_cfg *c, const struct s
 
 /* Nobody's messages come into it any more; it ends when it is empty. */
 static void
-queue_leave(struct sq_shard *sh, struct sq_subscriber *s)
+queue_leave(struct sq_subscriber *s)
 {
 	if (s == NULL || !s->owned || s->removing != NULL)
 		return;
@@ -62,7 +62,6 @@ queue_leave(struct sq_shard *sh, struct sq_subscriber *s)
 	    "queue %s~%s: its bridge is gone; it takes nothing more, and ends when it "
 	    "is empty",
 	    s->space, s->name);
-	(void)sh;
 	sq_subscriber_disown(s);
 }
 
@@ -77,7 +76,7 @@ sq_bridge_declare(struct sq_bridge *b)
 
 	if (c->out.n == 0) {
 		b->queue_again_ms = 0;
-		queue_leave(sh, sq_subscriber_find(sh, b->space, b->queue));
+		queue_leave(sq_subscriber_find(sh, b->space, b->queue));
 		return;
 	}
 	err = queue_declaration(c, &decl, &why);
@@ -174,7 +173,7 @@ run_queues(struct set_run *r)
 			c = sq_bridges_plan_find(r->plan, s->name + strlen(SQ_QUEUE_OF_BRIDGES))
 				.cfg;
 		if (c == NULL || c->out.n == 0 || strcmp(c->space, s->space) != 0)
-			queue_leave(sh, s);
+			queue_leave(s);
 	}
 }
 

@@ -16,6 +16,9 @@
 #define SQ_CARRY_HOPS SQ_PROP_HOPS
 #define SQ_CARRY_TOPIC "sqmqos-topic"   /* the topic, where the peer has another way to say it */
 #define SQ_CARRY_RETAIN "sqmqos-retain" /* "1" */
+#define SQ_CARRY_RESPONSE "sqmqos-response" /* the response topic, likewise */
+#define SQ_CARRY_CORRELATION "sqmqos-correlation"
+#define SQ_CARRY_PAYLOAD_FORMAT "sqmqos-payload-format" /* "1": the payload is UTF-8 */
 
 enum { SQ_CARRY_HOPS_MAX = 2048 }; /* bytes; a longer one has too many hops */
 

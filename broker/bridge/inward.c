@@ -302,3 +302,9 @@ sq_inward_status(const struct sq_inward *in, struct sq_buf *out)
 	}
 	sq_buf_printf(out, "\"keys\":%zu", sq_dedup_count(in->dedup));
 }
+
+bool
+sq_inward_idle(const struct sq_inward *in)
+{
+	return in->asks.out == 0;
+}

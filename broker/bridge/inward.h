@@ -46,6 +46,8 @@ void sq_inward_pause(struct sq_inward *, bool paused);
 void sq_inward_tick(struct sq_inward *, uint64_t now_ms);
 /* Appends members of a JSON object: the inlet's, then "keys":100. */
 void sq_inward_status(const struct sq_inward *, struct sq_buf *json_members);
+/* Whether nothing has arrived that is not settled. */
+bool sq_inward_idle(const struct sq_inward *);
 /* Takes nothing more, waits for commits that are on their way, closes the inlet, and calls closed(), in a
  * later turn: then it is freed.  What has arrived and is in no transaction goes back to the peer.  Longer
  * than 'within_ms' only as long as the store makes nothing durable.  Called once. */

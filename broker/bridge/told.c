@@ -81,6 +81,7 @@ sq_bridge_tell_closed(struct sq_bridge_told *t, enum sq_bridge_half half)
 	t->state[half].since_ms = 0;
 	atomic_store(&t->up[half], false);
 	pthread_mutex_unlock(&t->lock);
+	atomic_store_explicit(&t->out[half], 0, memory_order_relaxed);
 }
 
 bool

@@ -59,7 +59,7 @@ bool sq_bridge_outcome_is_of(enum sq_bridge_outcome, enum sq_bridge_half);
 /* A half is up, or down, and why (NULL: nothing to say); logs it if that has changed, and keeps the last
  * reason. */
 void sq_bridge_tell_state(struct sq_bridge_told *, enum sq_bridge_half, bool up, const char *why);
-/* The half is closed: it is neither, without a line. */
+/* The half is closed: it is neither, without a line, and has nothing out. */
 void sq_bridge_tell_closed(struct sq_bridge_told *, enum sq_bridge_half);
 
 /* The word of an outcome, and of a half, in metrics and JSON. */

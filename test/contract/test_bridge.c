@@ -1,5 +1,5 @@
 /* Kinds of bridges (broker/bridge/bridge.h): what each does for a bridge, with its peer at the other side.
- * A peer that is not here is passed by: its address comes by the environment (test/e2e/test_bridges.py). */
+ * A peer that is not here is passed by: its address comes by the environment (test/e2e/test_bridge_amqp.py, test_bridge_sqs.py). */
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -742,3 +742,20 @@ Test(bridges, one_that_only_comes_in_says_what_it_could_not_publish)
 	cr_expect_not_null(strstr(said, "\"dead\":1,\"loop\":0,\"duplicate\":0}"), "%s", said);
 	cr_expect_null(strstr(said, "\"failed\""), "nothing that comes in has attempts");
 }
+
+Test(bridges, a_half_that_has_closed_has_nothing_out)
+{
+	struct sq_bridge_told told;
+	struct sq_buf out = {0};
+
+	sq_bridge_told_init(&told, "bridge/b");
+	sq_bridge_tell_state(&told, SQ_BRIDGE_IN, true, NULL);
+	atomic_store(&told.out[SQ_BRIDGE_IN], 7); /* the peer has these back */
+	sq_bridge_tell_closed(&told, SQ_BRIDGE_IN);
+	sq_bridge_told_describe(&told, SQ_BRIDGE_IN, &out);
+	sq_buf_u8(&out, '\0');
+	cr_expect_not_null(strstr((const char *)sq_buf_data(&out), "\"inFlight\":0,"), "%s",
+	    (const char *)sq_buf_data(&out));
+	sq_buf_fini(&out);
+	sq_bridge_told_fini(&told);
+}

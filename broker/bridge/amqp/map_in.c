@@ -173,12 +173,12 @@ in_own(struct in_work *w)
 static int
 in_correlation(struct in_work *w)
 {
-	struct sq_bytes coded = in_header(w, SQ_AMQP_CORRELATION), data = {0};
+	struct sq_bytes coded = in_header(w, SQ_CARRY_CORRELATION), data = {0};
 
 	sq_buf_drain(&w->text, sq_buf_len(&w->text));
 	if (coded.len > 0) {
 		if (sq_base64_take(&w->text, (const char *)coded.p, coded.len) != SQ_OK) {
-			sq_buf_printf(w->why, "header %s is no base64", SQ_AMQP_CORRELATION);
+			sq_buf_printf(w->why, "header %s is no base64", SQ_CARRY_CORRELATION);
 			return SQ_EINVAL;
 		}
 		data = sq_buf_bytes(&w->text);
@@ -187,7 +187,7 @@ in_correlation(struct in_work *w)
 	}
 	if (sq_mqtt_prop_append(&w->props, SQ_MQTT_PROP_CORRELATION_DATA, data) == SQ_OK)
 		return SQ_OK;
-	sq_buf_printf(w->why, "header %s is longer than %d bytes", SQ_AMQP_CORRELATION, TEXT_MAX);
+	sq_buf_printf(w->why, "header %s is longer than %d bytes", SQ_CARRY_CORRELATION, TEXT_MAX);
 	return SQ_EINVAL;
 }
 
@@ -206,7 +206,7 @@ static int
 in_response(struct in_work *w)
 {
 	struct sq_bytes to = in_either(
-	    w, SQ_AMQP_RESPONSE, AMQP_BASIC_REPLY_TO_FLAG, w->from->props->reply_to);
+	    w, SQ_CARRY_RESPONSE, AMQP_BASIC_REPLY_TO_FLAG, w->from->props->reply_to);
 
 	if (to.len == 0)
 		return SQ_OK;
@@ -226,7 +226,7 @@ in_props(struct in_work *w, const struct sq_bridge_in *rule)
 	struct sq_bytes body = w->from->body;
 	int rc;
 
-	if (sq_bytes_are(in_header(w, SQ_AMQP_PAYLOAD_FORMAT), "1") &&
+	if (sq_bytes_are(in_header(w, SQ_CARRY_PAYLOAD_FORMAT), "1") &&
 	    sq_utf8_valid(body.p, body.len)) {
 		sq_buf_u8(&w->props, SQ_MQTT_PROP_PAYLOAD_FORMAT);
 		sq_buf_u8(&w->props, 1);

@@ -243,14 +243,14 @@ out_property(struct sq_amqp_out *o, const struct sq_mqtt_prop *prop, struct sq_b
 	case SQ_MQTT_PROP_RESPONSE_TOPIC:
 		return out_short(o, &p->reply_to, AMQP_BASIC_REPLY_TO_FLAG, v)
 		    ? SQ_OK
-		    : out_add_named(o, SQ_AMQP_RESPONSE, v, why);
+		    : out_add_named(o, SQ_CARRY_RESPONSE, v, why);
 	case SQ_MQTT_PROP_CORRELATION_DATA:
 		return out_short(o, &p->correlation_id, AMQP_BASIC_CORRELATION_ID_FLAG, v)
 		    ? SQ_OK
-		    : out_add_named(o, SQ_AMQP_CORRELATION, out_base64(o, v), why);
+		    : out_add_named(o, SQ_CARRY_CORRELATION, out_base64(o, v), why);
 	case SQ_MQTT_PROP_PAYLOAD_FORMAT:
 		return prop->num == 1
-		    ? out_add_named(o, SQ_AMQP_PAYLOAD_FORMAT, sq_bytes_of("1"), why)
+		    ? out_add_named(o, SQ_CARRY_PAYLOAD_FORMAT, sq_bytes_of("1"), why)
 		    : SQ_OK;
 	case SQ_MQTT_PROP_USER_PROPERTY:
 		return out_user(o, prop->key, v, why);

@@ -5,11 +5,9 @@
 
 /* Headers. */
 #define SQ_AMQP_TAGS "tags" /* an array */
-/* What is longer than the property of AMQP for it, or no text. */
+/* What is longer than the property of AMQP for it, or no text; so have SQ_CARRY_RESPONSE, and
+ * SQ_CARRY_CORRELATION in base64. */
 #define SQ_AMQP_CONTENT_TYPE "sqmqos-content-type"
-#define SQ_AMQP_RESPONSE "sqmqos-response"
-#define SQ_AMQP_CORRELATION "sqmqos-correlation"       /* base64 */
-#define SQ_AMQP_PAYLOAD_FORMAT "sqmqos-payload-format" /* "1": the payload is UTF-8 */
 /* RabbitMQ's own. */
 #define SQ_AMQP_DELIVERY_COUNT "x-delivery-count" /* of quorum queues */
 

@@ -480,8 +480,8 @@ item_map(struct out_half *f, struct out_item *i)
 	sq_buf_fini(&why);
 }
 
-void
-sq_sqs_forwarder_offer(struct sq_forwarder *bridge, struct sq_offered *const *items, size_t n)
+static void
+forwarder_offer(struct sq_forwarder *bridge, struct sq_offered *const *items, size_t n)
 {
 	struct out_half *f = (void *)bridge;
 
@@ -553,9 +553,8 @@ out_patience(struct sq_alarm *a)
 	sq_sqs_client_cancel(SQ_CONTAINER_OF(a, struct out_half, patience)->client, false);
 }
 
-struct sq_forwarder *
-sq_sqs_forwarder_open(
-    const struct sq_bridge_env *env, const struct sq_bridge_cfg *cfg, struct sq_buf *err)
+static struct sq_forwarder *
+forwarder_open(const struct sq_bridge_env *env, const struct sq_bridge_cfg *cfg, struct sq_buf *err)
 {
 	struct out_half *f = sq_xcalloc(1, sizeof *f);
 
@@ -588,22 +587,24 @@ sq_sqs_forwarder_open(
 	return (void *)f;
 }
 
-unsigned
-sq_sqs_forwarder_room(const struct sq_forwarder *bridge)
+static unsigned
+forwarder_room(const struct sq_forwarder *bridge)
 {
-	return out_has_room((const void *)bridge);
+	const struct out_half *f = (const void *)bridge;
+
+	return out_has_room(f);
 }
 
-void
-sq_sqs_forwarder_status(const struct sq_forwarder *bridge, struct sq_buf *json)
+static void
+forwarder_status(const struct sq_forwarder *bridge, struct sq_buf *json)
 {
 	const struct out_half *f = (const void *)bridge;
 
 	sq_sqs_client_status(f->client, json);
 }
 
-void
-sq_sqs_forwarder_close(
+static void
+forwarder_close(
     struct sq_forwarder *bridge, unsigned within_ms, void (*closed)(void *arg), void *arg)
 {
 	struct out_half *f = (void *)bridge;
@@ -619,3 +620,9 @@ sq_sqs_forwarder_close(
 	else
 		sq_worker_alarm(&f->patience, sq_clock_ms() + within_ms);
 }
+
+const struct sq_forwarder_ops sq_sqs_forwarder = {.open = forwarder_open,
+    .room = forwarder_room,
+    .offer = forwarder_offer,
+    .status = forwarder_status,
+    .close = forwarder_close};

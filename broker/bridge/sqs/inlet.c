@@ -581,18 +581,19 @@ in_changed(void *arg)
 
 /* --- the user's --- */
 
-void
-sq_sqs_inlet_demand(struct sq_inlet *bridge, unsigned n)
+static void
+inlet_demand(struct sq_inlet *bridge, unsigned n)
 {
 	struct in_half *in = (void *)bridge;
+
 	in->demand = n;
 	if (n == 0)
 		sq_sqs_client_cancel(in->client, true);
 	in_post(in);
 }
 
-void
-sq_sqs_inlet_settled(struct sq_inlet *bridge, struct sq_arrived *a, enum sq_arrival how)
+static void
+inlet_settled(struct sq_inlet *bridge, struct sq_arrived *a, enum sq_arrival how)
 {
 	struct in_half *in = (void *)bridge;
 	struct in_item *i = a->held;
@@ -614,10 +615,11 @@ sq_sqs_inlet_settled(struct sq_inlet *bridge, struct sq_arrived *a, enum sq_arri
 	in_post(in);
 }
 
-void
-sq_sqs_inlet_status(const struct sq_inlet *bridge, struct sq_buf *json)
+static void
+inlet_status(const struct sq_inlet *bridge, struct sq_buf *json)
 {
 	const struct in_half *in = (const void *)bridge;
+
 	sq_sqs_client_status(in->client, json);
 }
 
@@ -644,9 +646,8 @@ in_finish(struct in_half *in)
 	closed(arg);
 }
 
-struct sq_inlet *
-sq_sqs_inlet_open(
-    const struct sq_bridge_env *env, const struct sq_bridge_cfg *cfg, struct sq_buf *err)
+static struct sq_inlet *
+inlet_open(const struct sq_bridge_env *env, const struct sq_bridge_cfg *cfg, struct sq_buf *err)
 {
 	struct in_half *in = sq_xcalloc(1, sizeof *in);
 
@@ -678,11 +679,11 @@ sq_sqs_inlet_open(
 	return (void *)in;
 }
 
-void
-sq_sqs_inlet_close(
-    struct sq_inlet *bridge, unsigned within_ms, void (*closed)(void *arg), void *arg)
+static void
+inlet_close(struct sq_inlet *bridge, unsigned within_ms, void (*closed)(void *arg), void *arg)
 {
 	struct in_half *in = (void *)bridge;
+
 	in->closing = true;
 	in->closed = closed;
 	in->closed_arg = arg;
@@ -693,3 +694,9 @@ sq_sqs_inlet_close(
 	in_alarm_at(in, in->closing_ms);
 	in_post(in);
 }
+
+const struct sq_inlet_ops sq_sqs_inlet = {.open = inlet_open,
+    .demand = inlet_demand,
+    .settled = inlet_settled,
+    .status = inlet_status,
+    .close = inlet_close};

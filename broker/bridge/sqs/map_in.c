@@ -100,7 +100,7 @@ map_member(struct map *m, struct sq_bytes name, struct sq_bytes value)
 {
 	if (sq_bytes_are(name, SQ_CARRY_RETAIN))
 		m->retain = sq_bytes_are(value, "1");
-	else if (sq_bytes_are(name, SQ_SQS_FORMAT))
+	else if (sq_bytes_are(name, SQ_CARRY_PAYLOAD_FORMAT))
 		m->utf8 = sq_bytes_are(value, "1");
 	else if (sq_bytes_are(name, SQ_SQS_EXPIRES))
 		map_expires(m, value);
@@ -325,7 +325,7 @@ map_own(struct map *m, struct sq_bytes id)
 static void
 map_head(struct map *m, struct sq_buf *out)
 {
-	struct sq_bytes type = sq_buf_bytes(&m->type), response = map_find(m, SQ_SQS_RESPONSE);
+	struct sq_bytes type = sq_buf_bytes(&m->type), response = map_find(m, SQ_CARRY_RESPONSE);
 	struct sq_bytes payload = sq_buf_bytes(&m->payload);
 
 	if ((m->utf8 || sq_media_is_characters(type)) && sq_utf8_valid(payload.p, payload.len)) {
@@ -339,7 +339,7 @@ map_head(struct map *m, struct sq_buf *out)
 	    sq_mqtt_prop_append(out, SQ_MQTT_PROP_RESPONSE_TOPIC, response) != SQ_OK)
 		map_refuse(m, "the response topic is too long");
 	if (sq_mqtt_prop_append(
-		out, SQ_MQTT_PROP_CORRELATION_DATA, map_find(m, SQ_SQS_CORRELATION)) != SQ_OK)
+		out, SQ_MQTT_PROP_CORRELATION_DATA, map_find(m, SQ_CARRY_CORRELATION)) != SQ_OK)
 		map_refuse(m, "the correlation data is too long");
 }
 

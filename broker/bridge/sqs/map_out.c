@@ -154,7 +154,7 @@ map_own(const struct map *m, struct sq_buf *to)
 	}
 	while (sq_mqtt_prop_next(&rest, &prop))
 		if (prop.id == SQ_MQTT_PROP_PAYLOAD_FORMAT && prop.num == 1)
-			map_member(to, SQ_SQS_FORMAT, "1");
+			map_member(to, SQ_CARRY_PAYLOAD_FORMAT, "1");
 }
 
 /* Several of one name are an array. */
@@ -246,8 +246,8 @@ map_raw(struct map *m)
 	map_body(m, m->payload);
 	map_attribute(m, SQ_CARRY_TOPIC, m->topic);
 	map_attribute(m, SQ_SQS_TYPE, m->said.type);
-	map_attribute(m, SQ_SQS_CORRELATION, m->said.correlation);
-	map_attribute(m, SQ_SQS_RESPONSE, m->said.response_topic);
+	map_attribute(m, SQ_CARRY_CORRELATION, m->said.correlation);
+	map_attribute(m, SQ_CARRY_RESPONSE, m->said.response_topic);
 	map_tags(m);
 	map_properties(m);
 }

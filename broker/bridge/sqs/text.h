@@ -8,16 +8,13 @@
 
 /* What is there of a message only on its way through SQS. */
 #define SQ_SQS_TYPE "content-type"
-#define SQ_SQS_CORRELATION "sqmqos-correlation"
-#define SQ_SQS_RESPONSE "sqmqos-response"
 #define SQ_SQS_TAGS "sqmqos-tags"             /* ["red","blue"] */
 #define SQ_SQS_PROPERTIES "sqmqos-properties" /* {"name":"value","twice":["1","2"]} */
 #define SQ_SQS_ENCODING "sqmqos-encoding"     /* of the body: one of these */
 #define SQ_SQS_BASE64 "base64"
 #define SQ_SQS_EMPTY "empty" /* nothing, though no body can be so */
-/* Among the properties. */
-#define SQ_SQS_FORMAT "sqmqos-payload-format" /* "1": UTF-8 */
-#define SQ_SQS_EXPIRES "sqmqos-expires"       /* RFC 3339 */
+/* Among the properties, beside SQ_CARRY_PAYLOAD_FORMAT. */
+#define SQ_SQS_EXPIRES "sqmqos-expires" /* RFC 3339 */
 
 enum {
 	SQ_SQS_GROUP_MAX = 128,       /* bytes of a MessageGroupId, or of an id of deduplication */
