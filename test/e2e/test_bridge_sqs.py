@@ -15,6 +15,7 @@ from signed_proxy import Control, error
 from sqs_bridge import attribute, bridged, declare, into, is_up, out, properties, sqs
 
 BATCH = "SendMessageBatch"
+HELD = 400
 
 
 async def publish(client, *bodies, topic="orders/1", qos=1, **props):
@@ -363,6 +364,24 @@ async def test_a_server_that_answers_in_vain_is_asked_less_and_less(env):
     assert (await client.receive(60)).payload == b"hello"
     await is_up(stack, "b", "in")
     await s.empty(back)
+
+
+async def test_a_server_that_hangs_does_not_hold_up_the_end(env):
+    """What the inlet holds would be handed back by more calls than there may be at a time."""
+    s = await sqs(env)
+    back = await s.create("replies")
+    full = {"q": {"bindings": [{"filter": "in/#", "qos": 1}], "max-messages": 1}}
+    stack, client = await bridged(env, s, broker={"subscribers": {"dir": str(pushing.declare(env, **full))}},
+                                  b=into("replies", "in/a"))
+    for n in range(0, HELD, 10):
+        await s.call("send_message_batch", QueueUrl=back, Entries=[
+            {"Id": str(i), "MessageBody": str(n + i)} for i in range(10)])
+    await eventually(lambda: s.proxy.count("ReceiveMessage") > HELD / 10, "all were received", 60)
+    s.proxy.fault = lambda action, request: "hang" if action != "ReceiveMessage" else None
+    stack.broker.process.terminate()
+    await eventually(lambda: not stack.broker.running(), "it ends", 25)
+    s.proxy.released.set()
+    env.check_leftovers = False
 
 
 async def test_through_sqs_into_another_broker_once(env):

@@ -266,7 +266,7 @@ static bool
 tell_may(const struct in_half *in, const struct in_source *s)
 {
 	return in->n_tells < TELLS_MAX && s->queue->place.url != NULL &&
-	    (in->closing || sq_sqs_queue_ready(s->queue));
+	    (in->closing ? sq_clock_ms() < in->closing_ms : sq_sqs_queue_ready(s->queue));
 }
 
 /* Sends it with its items; false: it can't be, they are as they were. */
