@@ -5,6 +5,7 @@ import base64
 import collections
 import json
 import subprocess
+import threading
 import time
 
 import pushing
@@ -257,6 +258,34 @@ async def test_who_is_denied_waits_until_he_is_let_in(env):
     s.proxy.fault = lambda action, request: None
     assert bodies(await s.receive(url, 20)) == sorted(str(i) for i in range(20))
     await is_up(stack, "b", "out")
+
+
+async def test_a_call_that_fails_while_the_queue_is_asked_for(env):
+    """One question at a time: its call is not sent again while it is under way."""
+    s = await sqs(env)
+    url = await s.create("orders")
+    stack, client = await bridged(env, s, b=out("orders"))
+    await is_up(stack, "b", "out")
+    first, asked, answer = (threading.Event() for _ in range(3))
+
+    def fault(action, request):
+        if action == BATCH and not asked.is_set():
+            if request["Entries"][0]["MessageBody"] == "1":
+                first.wait(60)
+            return "cut"
+        if action == "GetQueueUrl":
+            asked.set()
+            answer.wait(60)
+        return None
+    s.proxy.fault = fault
+    await publish(client, b"1")
+    await publish(client, b"2", topic="orders/2")
+    await eventually(asked.is_set, "the queue is asked for")
+    first.set()
+    await asyncio.sleep(3)  # nothing more happens, which nothing tells
+    assert stack.broker.running(), stack.log(stack.broker)[-1000:]
+    answer.set()
+    assert set(bodies(await s.receive(url, 2))) == {"1", "2"}
 
 
 async def test_keys_that_change_are_taken_up(env):

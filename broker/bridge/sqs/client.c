@@ -363,6 +363,7 @@ queue_asked(struct sq_sqs_call *call)
 	struct sq_sqs_client *c = call->client;
 	struct sq_sqs_queue *q = call->queue;
 
+	q->asking = false;
 	if (c->stopped)
 		return;
 	if (call->said.fault == SQ_SQS_DONE || queue_let_be(call))
@@ -391,6 +392,9 @@ queue_ask(struct sq_sqs_client *c, struct sq_sqs_queue *q)
 
 	q->open = SQ_SQS_ASKED;
 	q->due_ms = 0;
+	/* Another call has failed meanwhile: that which is under way is the question. */
+	if (q->asking)
+		return;
 	sq_buf_drain(&call->body, sq_buf_len(&call->body));
 	sq_sqs_put_queue_url(
 	    &call->body, q->place.name, q->place.account[0] != '\0' ? q->place.account : NULL);
@@ -400,7 +404,7 @@ queue_ask(struct sq_sqs_client *c, struct sq_sqs_queue *q)
 	call->max_answer = CALL_ANSWER;
 	call->good = queue_answers;
 	call->ended = queue_asked;
-	(void)call_out(c, call); /* without credentials it waits */
+	q->asking = call_out(c, call) == SQ_OK; /* without credentials it waits */
 }
 
 static void

@@ -27,6 +27,7 @@ struct sq_sqs_queue {
 	uint64_t slow_ms; /* throttled until then */
 	unsigned failures;
 	bool known, down, proof; /* up or down was said; a call has to prove that it is up */
+	bool asking;             /* whether it is there: that call is under way */
 	char why[SQ_BRIDGE_DETAIL_MAX];
 };
 
