@@ -1,8 +1,9 @@
 /* The floor of bridges to RabbitMQ: librabbitmq alone, on one thread and one connection.
  *
  *   bench_bare_amqp declare PORT QUEUE quorum|classic    the queue, empty
- *   bench_bare_amqp publish PORT QUEUE N WINDOW BYTES    durable messages, each confirmed, with the
- *                                                        properties and headers that a bridge gives them
+ *   bench_bare_amqp publish PORT QUEUE N WINDOW BYTES plain|said
+ *                                                        durable messages, each confirmed; 'said': with
+ *                                                        the properties and headers of a bridge's
  *   bench_bare_amqp consume PORT QUEUE N PREFETCH        acknowledged, a fifth of the prefetch at a time
  *
  * Prints {"rate":…,"cpu":…}: messages a second, and µs of this process's CPU each. */
@@ -120,12 +121,12 @@ static amqp_table_entry_t headers[] = {
 };
 
 static void
-bare_publish(amqp_connection_state_t c, const char *queue, uint64_t n, uint64_t window, size_t len)
+bare_publish(amqp_connection_state_t c, const char *queue, uint64_t n, uint64_t window, size_t len,
+    bool said)
 {
 	struct confirms confirms = {.done = calloc(1, n + 1), .low = 1};
 	char *body = calloc(1, len + 1), id[64];
-	amqp_basic_properties_t p = {._flags = AMQP_BASIC_DELIVERY_MODE_FLAG |
-		AMQP_BASIC_MESSAGE_ID_FLAG | AMQP_BASIC_TIMESTAMP_FLAG | AMQP_BASIC_HEADERS_FLAG,
+	amqp_basic_properties_t p = {._flags = AMQP_BASIC_DELIVERY_MODE_FLAG,
 	    .delivery_mode = AMQP_DELIVERY_PERSISTENT,
 	    .timestamp = sq_clock_wall_ms() / 1000,
 	    .headers = {SQ_ARRAY_LEN(headers), headers}};
@@ -133,6 +134,9 @@ bare_publish(amqp_connection_state_t c, const char *queue, uint64_t n, uint64_t 
 
 	if (body == NULL || confirms.done == NULL)
 		bare_die("no memory");
+	if (said)
+		p._flags |= AMQP_BASIC_MESSAGE_ID_FLAG | AMQP_BASIC_TIMESTAMP_FLAG |
+		    AMQP_BASIC_HEADERS_FLAG;
 	memset(body, 'x', len);
 	amqp_confirm_select(c, CHANNEL);
 	bare_must(c, "no confirms");
@@ -201,9 +205,9 @@ main(int argc, char **argv)
 	r = (struct run){sq_procstat_own_s(), sq_clock_us()};
 	if (strcmp(what, "declare") == 0)
 		bare_declare(c, argv[3], argv[4]);
-	else if (strcmp(what, "publish") == 0 && argc == 7)
-		bare_publish(
-		    c, argv[3], n, strtoull(argv[5], NULL, 10), strtoull(argv[6], NULL, 10));
+	else if (strcmp(what, "publish") == 0 && argc == 8)
+		bare_publish(c, argv[3], n, strtoull(argv[5], NULL, 10),
+		    strtoull(argv[6], NULL, 10), strcmp(argv[7], "said") == 0);
 	else if (strcmp(what, "consume") == 0 && argc == 6)
 		bare_consume(c, argv[3], n, (uint16_t)atoi(argv[5]));
 	else

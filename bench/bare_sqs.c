@@ -1,11 +1,13 @@
 /* The floor of bridges to SQS: libcurl alone, on one thread, with so many calls of SendMessageBatch at a time,
- * of 10 messages each with the attributes that a bridge gives them, signed by libcurl, over connections that
- * stay.
+ * of 10 messages each, signed by libcurl, over connections that stay.
  *
- *   bench_bare_sqs ENDPOINT QUEUE-URL REGION AT-A-TIME MESSAGES BYTES
+ *   bench_bare_sqs ENDPOINT QUEUE-URL REGION AT-A-TIME MESSAGES BYTES plain|said
+ *
+ * 'said': each message has the attributes that a bridge gives it.
  *
  * Prints {"rate":…,"cpu":…}: messages a second, and µs of this process's CPU each. */
 #include <curl/curl.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -47,16 +49,16 @@ bare_take(char *data, size_t size, size_t n, void *arg)
 
 /* What a bridge says of each message. */
 static const char attributes[] =
-    "\",\"MessageAttributes\":{"
+    ",\"MessageAttributes\":{"
     "\"sqmqos-topic\":{\"DataType\":\"String\",\"StringValue\":\"bench/out-sqs\"},"
     "\"sqmqos-origin\":{\"DataType\":\"String\",\"StringValue\":"
     "\"0123456789abcdef-0123456789abcdef0123456789abcdef\"},"
     "\"sqmqos-hops\":{\"DataType\":\"String\",\"StringValue\":"
-    "\"host-0123456789abcdef/out-sqs\"}}}";
+    "\"host-0123456789abcdef/out-sqs\"}}";
 
 /* A batch, the same each time. */
 static char *
-bare_body(const char *queue, int len)
+bare_body(const char *queue, int len, bool said)
 {
 	struct sq_buf out = {0};
 
@@ -65,7 +67,7 @@ bare_body(const char *queue, int len)
 		sq_buf_printf(&out, "%s{\"Id\":\"%d\",\"MessageBody\":\"", i > 0 ? "," : "", i);
 		for (int k = 0; k < len; k++)
 			sq_buf_u8(&out, 'x');
-		sq_buf_printf(&out, "%s", attributes);
+		sq_buf_printf(&out, "\"%s}", said ? attributes : "");
 	}
 	sq_buf_printf(&out, "]}");
 	return sq_buf_take_text(&out);
@@ -132,16 +134,17 @@ main(int argc, char **argv)
 {
 	struct call *all[AT_A_TIME_MAX];
 	struct curl_slist *headers = NULL;
-	int n = argc == 7 ? atoi(argv[4]) : 0, running;
-	uint64_t calls = argc == 7 ? strtoull(argv[5], NULL, 10) / BATCH : 0, left, done = 0,
+	int n = argc == 8 ? atoi(argv[4]) : 0, running;
+	uint64_t calls = argc == 8 ? strtoull(argv[5], NULL, 10) / BATCH : 0, left, done = 0,
 		 begun_us;
 	double cpu_s, took_s;
 	char *body;
 	CURLM *m;
 
 	if (n < 1 || n > AT_A_TIME_MAX || calls < (uint64_t)n)
-		bare_die("bench_bare_sqs ENDPOINT QUEUE-URL REGION AT-A-TIME MESSAGES BYTES");
-	body = bare_body(argv[2], atoi(argv[6]));
+		bare_die(
+		    "bench_bare_sqs ENDPOINT QUEUE-URL REGION AT-A-TIME MESSAGES BYTES plain|said");
+	body = bare_body(argv[2], atoi(argv[6]), strcmp(argv[7], "said") == 0);
 	curl_global_init(CURL_GLOBAL_DEFAULT);
 	m = curl_multi_init();
 	for (size_t i = 0; i < sizeof lines / sizeof *lines; i++)

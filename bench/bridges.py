@@ -24,8 +24,9 @@ from pulls import asked, curl, line
 from report import interrupt, say
 
 SIZE, WINDOW, PREFETCH, CALLS, REGION = 256, 1000, 500, 8, "elasticmq"
-TYPES = {"quorum": 30000, "classic": 15000}  # of RabbitMQ's queues: messages of a run
-SQS_MESSAGES = 10000
+TYPES = {"quorum": 20000, "classic": 10000}  # of RabbitMQ's queues: messages of a run
+SQS_MESSAGES = 8000
+BARE = ("plain", "said")  # what a bare loop sends: the payload, and what a bridge says of it, too
 TOPIC, SPACE, LEAST_IN, PART = "bench", "default", 25000, 0.8
 PAYLOAD = "x" * SIZE
 
@@ -37,6 +38,8 @@ def parse(argv):
     p.add_argument("--bridges", action="store_true", help=argparse.SUPPRESS)
     p.add_argument("--kinds", default="amqp,sqs", metavar="NAMES", help="which peers (amqp,sqs)")
     p.add_argument("--repeat", type=int, default=5, metavar="N", help="rounds (5)")
+    p.add_argument("--minutes", type=float, default=3.2, metavar="M",
+                   help="time for the rounds, as many as it allows, at least one (3.2)")
     p.add_argument("--markdown", metavar="FILE", help="write the tables there, as docs/benchmarks-bridges.md")
     p.add_argument("--dir", metavar="DIR", help="where stores lie: a disk, not tmpfs (below build/)")
     p.add_argument("--build", metavar="DIR", default=str(ROOT / "build" / "release"),
@@ -141,8 +144,10 @@ class Rounds:
         """A row of the table; without a goal where there is neither."""
         beside = f"{self.of(bare, 'rate'):,.0f} msg/s, {self.of(bare, 'cpu'):.1f} µs of CPU each" if bare else ""
         goal, met = "", ""
+        if bare and not least:
+            beside += f"; {self.ratio(ours, bare):.2f} × of it"
         if part:
-            goal, met = f"{self.ratio(ours, bare):.2f} ×, ≥ {part} ×", self.ratio(ours, bare) >= part
+            goal, met = f"≥ {part} ×", self.ratio(ours, bare) >= part
         elif least:
             goal, met = f"≥ {least:,}/s", self.of(ours, "rate") >= least
         figure = f"{self.of(ours, 'rate'):,.0f} msg/s, {self.of(ours, 'cpu'):.1f} µs of CPU each"
@@ -175,16 +180,18 @@ class Amqp(Rounds):
     def one(self):
         for kind, n in TYPES.items():
             self.declare("bare", kind)
-            self.add(f"bare-out-{kind}", self.bare_run("publish", "bare", n, WINDOW, SIZE))
-            self.add(f"bare-in-{kind}", self.bare_run("consume", "bare", n, PREFETCH))
+            for what in BARE:
+                self.add(f"bare-{what}-{kind}", self.bare_run("publish", "bare", n, WINDOW, SIZE, what))
+                self.add(f"bare-in-{kind}", self.bare_run("consume", "bare", n, PREFETCH))
             self.add(f"out-{kind}", out(self.ours, f"out-{kind}", n))
             self.bare_run("consume", f"out-{kind}", n, PREFETCH)
-            self.bare_run("publish", f"in-{kind}", n, WINDOW, SIZE)
+            self.bare_run("publish", f"in-{kind}", n, WINDOW, SIZE, "plain")
             self.add(f"in-{kind}", into(self.ours, f"in-{kind}", n))
 
     def rows(self):
         for kind in TYPES:
-            yield self.row(f"out, {kind} queue, window {WINDOW:,}", f"out-{kind}", f"bare-out-{kind}", part=PART)
+            yield self.row(f"out, {kind} queue, window {WINDOW:,}", f"out-{kind}", f"bare-plain-{kind}", part=PART)
+            yield self.row("the same, beside a loop that says as much", f"out-{kind}", f"bare-said-{kind}")
         for kind in TYPES:
             yield self.row(f"in, {kind} queue, prefetch {PREFETCH}", f"in-{kind}", f"bare-in-{kind}",
                            least=LEAST_IN if kind == "quorum" else None)
@@ -209,22 +216,24 @@ class Sqs(Rounds):
                 {"filter": f"{TOPIC}/out-sqs", "to": {"queue": self.queues["out-sqs"]}}]},
             "in-sqs": common | {"in": [{"queue": self.queues["in-sqs"], "to": f"{TOPIC}/in-sqs"}]}})
         for _ in range(3):  # which warms ElasticMQ's JVM
-            self.send("bare")
+            self.send("bare", "said")
             self.peer.purge(self.queues["bare"])
 
-    def send(self, queue):
-        return self.bare("sqs", self.peer.url, self.queues[queue], REGION, CALLS, SQS_MESSAGES, SIZE)
+    def send(self, queue, what):
+        return self.bare("sqs", self.peer.url, self.queues[queue], REGION, CALLS, SQS_MESSAGES, SIZE, what)
 
     def one(self):
-        self.add("bare-sqs", self.send("bare"))
-        self.peer.purge(self.queues["bare"])
+        for what in BARE:
+            self.add(f"bare-{what}", self.send("bare", what))
+            self.peer.purge(self.queues["bare"])
         self.add("out-sqs", out(self.ours, "out-sqs", SQS_MESSAGES))
         self.peer.purge(self.queues["out-sqs"])
-        self.send("in-sqs")
+        self.send("in-sqs", "plain")  # those that say the same origin would be one message
         self.add("in-sqs", into(self.ours, "in-sqs", SQS_MESSAGES))
 
     def rows(self):
-        yield self.row(f"out, standard queue, {CALLS} calls of 10 at a time", "out-sqs", "bare-sqs", part=PART)
+        yield self.row(f"out, standard queue, {CALLS} calls of 10 at a time", "out-sqs", "bare-plain", part=PART)
+        yield self.row("the same, beside a loop that says as much", "out-sqs", "bare-said")
         yield self.row("in, standard queue, 4 calls of 10 at a time", "in-sqs", None)
 
     def title(self):
@@ -237,12 +246,14 @@ KINDS = {"amqp": ("RabbitMQ", Amqp, rabbitmq.Broker), "sqs": ("SQS", Sqs, sqs_se
 PAGE = (
     "# Benchmarks of bridges", "", "Written by the benchmark itself:", "", "    {command}", "",
     "Machine: {machine}, as RabbitMQ and ElasticMQ are; stores on {kind}. The load average was {load:.1f} when it "
-    "began. Messages of {size} bytes, to which a bridge and the bare loops add the same headers; one broker with one bridge at a time, {rounds} rounds in turns, medians.")
+    "began. Messages of {size} bytes; one broker with one bridge at a time; {rounds} rounds in turns, medians, and of "
+    "ratios those of each round. The bare loop sends the payload alone: goals are about that one. One that says as "
+    "much gives each message the properties, headers or attributes that a bridge gives it: origin, hops, topic.")
 
 
-def page(args, parts, command, load, kind):
+def page(parts, rounds, command, load, kind):
     text = "\n".join(PAGE).format(command=command, machine=table.machine(), kind=kind, load=load, size=SIZE,
-                                  rounds=args.repeat)
+                                  rounds=rounds)
     lines = [text]
     for name, part in parts.items():
         lines += ["", f"## {KINDS[name][0]}", "", part.title(), "", "| measure | figure | beside it | goal | met |",
@@ -261,11 +272,21 @@ def measure(args, kinds, chains):
     parts = {name: KINDS[name][1](ours, chains[name], args.build) for name in kinds}
     for part in parts.values():
         part.prepare()
-    for i in range(args.repeat):
-        say(f"round {i + 1} of {args.repeat}")
+    return parts, repeat(args, parts)
+
+
+def repeat(args, parts):
+    """As many rounds as time allows; returns how many."""
+    began, n = time.monotonic(), 0
+    while n < args.repeat:
+        spent = time.monotonic() - began
+        if n > 0 and spent + spent / n > args.minutes * 60:
+            break
+        n += 1
+        say(f"round {n} of {args.repeat}")
         for part in parts.values():
             part.one()
-    return parts
+    return n
 
 
 def main(argv):
@@ -281,7 +302,7 @@ def main(argv):
     with tempfile.TemporaryDirectory(prefix="bench-bridges-", dir=base) as name:
         chains = {kind: KINDS[kind][2](name, args.build) for kind in kinds} | {"ours": Ours(name, args.build)}
         try:
-            parts = measure(args, kinds, chains)
+            parts, rounds = measure(args, kinds, chains)
         except (ChainError, durable_runs.Failed) as e:
             say(str(e))
             return 1
@@ -291,7 +312,7 @@ def main(argv):
         finally:
             for chain in chains.values():
                 chain.stop()
-    text = page(args, parts, " ".join(["./dev", "bench", *argv]), load, durable.filesystem(base))
+    text = page(parts, rounds, " ".join(["./dev", "bench", *argv]), load, durable.filesystem(base))
     print(text)
     if args.markdown:
         os.umask(umask)
