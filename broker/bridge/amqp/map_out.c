@@ -14,8 +14,8 @@
 #include "proto/props/names.h"
 
 enum {
-	TEXT_ROOM = 90 * 1024,  /* base64 of 64 KiB, and numbers: 'text' never moves */
-	PROPERTIES_ROOM = 4096, /* above what properties without headers take */
+	TEXT_ROOM = 90 * 1024, /* base64 of 64 KiB, and numbers: 'text' never moves */
+	PROPERTIES_ROOM = 256, /* above what properties take without texts and headers */
 };
 
 struct sq_amqp_out *
@@ -153,6 +153,7 @@ out_short(struct sq_amqp_out *o, amqp_bytes_t *to, amqp_flags_t flag, struct sq_
 		return false;
 	*to = out_bytes(text);
 	o->props._flags |= flag;
+	o->bytes += text.len;
 	return true;
 }
 

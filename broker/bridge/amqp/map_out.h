@@ -34,7 +34,7 @@ struct sq_amqp_out {
 	amqp_basic_properties_t props;
 	/* Its own. */
 	struct sq_buf exchange_text, key_text, text;
-	size_t bytes; /* of the headers, encoded */
+	size_t bytes; /* of properties and headers, encoded, or a few more */
 	unsigned n_headers, n_values;
 	struct sq_amqp_header headers[SQ_AMQP_HEADERS_MAX];
 	struct sq_amqp_value values[SQ_AMQP_VALUES_MAX];

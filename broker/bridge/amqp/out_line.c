@@ -84,22 +84,36 @@ line_writes(struct sq_amqp_out_line *l, struct sq_amqp_peer *peer)
 	return true;
 }
 
+/* The next message that may go out; NULL: there is none. */
+static struct sq_amqp_item *
+line_next(const struct sq_amqp_out_line *l, const struct sq_amqp_peer *peer)
+{
+	if (sq_amqp_peer_blocked(peer) || l->out >= (l->careful > 0 ? 1 : l->f->window) ||
+	    l->next - l->low > l->mask)
+		return NULL;
+	return SQ_LIST_FIRST(&l->waiting, struct sq_amqp_item, node);
+}
+
+/* librabbitmq writes each message by itself: those of a turn share packets. */
 static int
 line_send(struct sq_amqp_out_line *l, struct sq_amqp_peer *peer, struct sq_amqp_wants *wants,
     struct sq_buf *why)
 {
-	struct sq_amqp_item *it;
+	struct sq_amqp_item *it = line_next(l, peer);
 	int rc = SQ_OK;
 
-	while (rc == SQ_OK && !sq_amqp_peer_blocked(peer) &&
-	    l->out < (l->careful > 0 ? 1 : l->f->window) && l->next - l->low <= l->mask &&
-	    (it = SQ_LIST_FIRST(&l->waiting, struct sq_amqp_item, node)) != NULL) {
+	if (it == NULL)
+		return SQ_OK;
+	sq_amqp_peer_cork(peer, true);
+	while (rc == SQ_OK && it != NULL) {
 		if (!line_writes(l, peer)) {
 			wants->write = true;
 			break;
 		}
 		rc = line_publish(l, peer, it, why);
+		it = line_next(l, peer);
 	}
+	sq_amqp_peer_cork(peer, false);
 	return rc;
 }
 

@@ -1,7 +1,10 @@
 #include "broker/bridge/amqp/peer.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "broker/bridge/amqp/peer_priv.h"
 #include "core/clock.h"
@@ -286,6 +289,15 @@ int
 sq_amqp_peer_fd(const struct sq_amqp_peer *p)
 {
 	return amqp_get_sockfd(p->state);
+}
+
+void
+sq_amqp_peer_cork(const struct sq_amqp_peer *p, bool on)
+{
+	int value = on;
+
+	/* Without it there are more packets, no more than that. */
+	(void)setsockopt(sq_amqp_peer_fd(p), IPPROTO_TCP, TCP_CORK, &value, sizeof value);
 }
 
 size_t

@@ -63,6 +63,8 @@ void sq_amqp_peer_bye(struct sq_amqp_peer *);
 
 amqp_connection_state_t sq_amqp_peer_state(const struct sq_amqp_peer *);
 int sq_amqp_peer_fd(const struct sq_amqp_peer *);
+/* While it is on, what is sent goes in packets that are full; off: with what is left. */
+void sq_amqp_peer_cork(const struct sq_amqp_peer *, bool on);
 /* Bytes of a frame that the peer takes. */
 size_t sq_amqp_peer_frame_max(const struct sq_amqp_peer *);
 /* Whether it takes no messages just now (connection.blocked), and the reason that it gave. */
