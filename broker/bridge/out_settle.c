@@ -88,8 +88,9 @@ sq_out_later(struct sq_outward *o)
 }
 
 static void
-settle_free(struct sq_out_settle *s)
+settle_free(struct sq_outward *o, struct sq_out_settle *s)
 {
+	o->settling.n -= (unsigned)s->n;
 	for (size_t i = 0; i < s->n; i++)
 		free((char *)s->v[i].detail);
 	free(s->v);
@@ -111,6 +112,7 @@ sq_out_settle(struct sq_outward *o, const struct sq_taker_outcome *outcome, cons
 		s->v = sq_xrealloc(s->v, s->room * sizeof *s->v);
 	}
 	to = &s->v[s->n++];
+	o->settling.n++;
 	*to = *outcome;
 	to->detail = NULL;
 	if (detail != NULL && detail[0] != '\0')
@@ -124,17 +126,17 @@ sq_out_settle_hand(struct sq_outward *o)
 {
 	struct sq_out_settle *s = o->settling.now;
 
-	o->settling.now = NULL;
-	if (s == NULL)
+	/* What ends while others are committed is one transaction with all that does. */
+	if (s == NULL || (o->joined && !sq_list_empty(&o->settling.list)))
 		return;
+	o->settling.now = NULL;
 	if (!o->joined) { /* the queue has its messages back */
-		settle_free(s);
+		settle_free(o, s);
 		return;
 	}
 	s->settlement.outcomes = s->v;
 	s->settlement.n = s->n;
 	sq_list_push_back(&o->settling.list, &s->node);
-	o->settling.n += (unsigned)s->n;
 	sq_taker_settle(&o->taker, &s->settlement);
 }
 
@@ -145,8 +147,7 @@ sq_out_settled(struct sq_taker *t, struct sq_taker_settlement *settlement)
 	struct sq_out_settle *s = SQ_CONTAINER_OF(settlement, struct sq_out_settle, settlement);
 
 	sq_list_remove(&s->node);
-	o->settling.n -= (unsigned)s->n;
-	settle_free(s);
+	settle_free(o, s);
 	sq_out_later(o);
 }
 
@@ -157,5 +158,5 @@ sq_out_settle_drop(struct sq_outward *o)
 
 	o->settling.now = NULL;
 	if (s != NULL)
-		settle_free(s);
+		settle_free(o, s);
 }

@@ -30,7 +30,7 @@ struct sq_out_item {
 	struct sq_buf hops; /* with its NUL */
 };
 
-/* Outcomes of a turn. */
+/* Outcomes of a turn, or of those in which others were settled. */
 struct sq_out_settle {
 	struct sq_taker_settlement settlement;
 	struct sq_outward *of;
@@ -61,9 +61,9 @@ struct sq_out_items {
 
 /* What is on its way to be settled. */
 struct sq_out_settling {
-	struct sq_out_settle *now; /* NULL: nothing ended in this turn */
-	struct sq_list list;       /* handed over */
-	unsigned n;                /* outcomes of these */
+	struct sq_out_settle *now; /* to be handed over; NULL: nothing has ended */
+	struct sq_list list;       /* handed over: one, and those of pulls before */
+	unsigned n;                /* outcomes of all */
 };
 
 struct sq_out_unsures {
@@ -126,9 +126,9 @@ void sq_out_pool_free(struct sq_outward *);
 
 /* Has 'turn' run at the end of this turn: it settles, and looks. */
 void sq_out_later(struct sq_outward *);
-/* Adds an outcome to those of this turn; 'detail' is copied. */
+/* Adds an outcome to those that are handed over next; 'detail' is copied. */
 void sq_out_settle(struct sq_outward *, const struct sq_taker_outcome *, const char *detail);
-/* Hands over those of this turn. */
+/* Hands over what has ended, once what was handed over before is settled. */
 void sq_out_settle_hand(struct sq_outward *);
 void sq_out_settled(struct sq_taker *, struct sq_taker_settlement *);
 /* Forgets what was to be settled: the queue has its messages back. */
