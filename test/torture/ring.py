@@ -326,6 +326,11 @@ class World:
                 await p.stop()
 
     def close(self):
+        """Also what an interrupted run has left."""
+        for p in [*self.apps, *self.programs]:
+            if p.running():
+                p.process.kill()
+                p.process.wait()
         for i in self.all:
             if i.disk:
                 i.disk.close()
