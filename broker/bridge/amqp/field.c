@@ -38,7 +38,7 @@ field_integer(const amqp_field_value_t *v, struct sq_buf *out)
 
 	switch (v->kind) {
 	case AMQP_FIELD_KIND_I8:
-		n = v->value.i8;
+		n = (int)v->value.i8;
 		break;
 	case AMQP_FIELD_KIND_U8:
 		n = v->value.u8;
