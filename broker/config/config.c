@@ -406,7 +406,7 @@ const struct sq_config_key sq_broker_config_keys[] = {
 	"anything in it changes."},
     {"bridges.dir", SQ_CFG_STRING, AT(bridges_dir), NULL, 0, 0, NULL,
 	"Folder of YAML files that declare bridges, `bridges: {NAME: {...}}`; read again when "
-        "anything "
+	"anything "
 	"in it changes."},
     {"pull.settle-window", SQ_CFG_DURATION, AT(pull_settle_window_ms), "1h", SECOND, 7 * DAY, NULL,
 	"How long it is remembered what pullers have settled, for requests that are repeated."},

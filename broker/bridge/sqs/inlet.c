@@ -626,23 +626,17 @@ inlet_status(const struct sq_inlet *bridge, struct sq_buf *json)
 /* --- life --- */
 
 static void
-in_free(struct in_half *in)
+in_finish(struct in_half *in)
 {
+	void (*closed)(void *) = in->closed;
+	void *arg = in->closed_arg;
+
 	SQ_LIST_FOR_EACH_SAFE(i, &in->items, struct in_item, all)
 		item_free(in, i);
 	sq_worker_alarm_off(&in->alarm);
 	sq_sqs_client_free(&in->client);
 	free(in->sources);
 	free(in);
-}
-
-static void
-in_finish(struct in_half *in)
-{
-	void (*closed)(void *) = in->closed;
-	void *arg = in->closed_arg;
-
-	in_free(in);
 	closed(arg);
 }
 
