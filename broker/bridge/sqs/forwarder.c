@@ -205,8 +205,6 @@ item_alone(struct out_item *i)
 static void
 item_said(const struct out_half *f, struct out_item *i, const struct sq_sqs_said *said)
 {
-	const uint32_t after_ms = out_patience_ms(f, i->line->queue);
-
 	switch (said->fault) {
 	case SQ_SQS_DONE:
 		item_end(i, &(const struct sq_offer_end){.how = SQ_OFFER_ACCEPTED}, NULL);
@@ -224,11 +222,11 @@ item_said(const struct out_half *f, struct out_item *i, const struct sq_sqs_said
 			    i, &(const struct sq_offer_end){.how = SQ_OFFER_FAILED}, said->code);
 			item_hold_lane(i);
 		} else {
-			item_later(i, after_ms, true, said->code);
+			item_later(i, out_patience_ms(f, i->line->queue), true, said->code);
 		}
 		break;
 	default:
-		item_later(i, after_ms, false, said->code);
+		item_later(i, out_patience_ms(f, i->line->queue), false, said->code);
 	}
 }
 
@@ -284,6 +282,7 @@ call_ended(struct sq_sqs_call *call)
 		item_said(f, k->items[i], &k->said[i]);
 	sq_sqs_call_fini(call);
 	free(k);
+	out_work(f); /* the next call does not wait for what the user does with these */
 	for (unsigned i = 0; i < n; i++) {
 		lane_report(f, lanes[i]);
 		key_put(&f->lanes, lanes[i]);
