@@ -29,6 +29,7 @@ def environment(folder, name, epmd, dist, home=None, beam=""):
     return stack.clean_environment() | {
         "HOME": str(home or folder),
         "ERL_EPMD_PORT": str(epmd), "ERL_EPMD_ADDRESS": "127.0.0.1",
+        "ERL_AFLAGS": "-start_epmd false",  # a node, or rabbitmqctl, that finds none would leave one behind
         "RABBITMQ_CONF_ENV_FILE": "/dev/null",
         "RABBITMQ_NODENAME": f"{name}@localhost",
         "RABBITMQ_DIST_PORT": str(dist),
