@@ -60,7 +60,7 @@ sq_buf_bytes(const struct sq_buf *b)
 static inline bool
 sq_bytes_are(struct sq_bytes b, const char *s)
 {
-	return b.len == strlen(s) && memcmp(b.p, s, b.len) == 0;
+	return b.len == strlen(s) && (b.len == 0 || memcmp(b.p, s, b.len) == 0);
 }
 
 static inline uint32_t
