@@ -107,7 +107,7 @@ sq_subscribers_add_user(struct sq_subscribers *all, const struct sq_subscribers_
 {
 	unsigned at = 0;
 
-	while (all->users[at] != NULL)
+	while (at < SQ_SUBSCRIBERS_USERS && all->users[at] != NULL)
 		at++;
 	assert(at < SQ_SUBSCRIBERS_USERS);
 	all->users[at] = user;
@@ -120,8 +120,9 @@ sq_subscriber_own(struct sq_subscriber *s, const struct sq_subscribers_user *use
 {
 	unsigned at = 0;
 
-	while (s->all->users[at] != user)
+	while (at < SQ_SUBSCRIBERS_USERS && s->all->users[at] != user)
 		at++;
+	assert(at < SQ_SUBSCRIBERS_USERS); /* it was added */
 	return &s->own[at];
 }
 

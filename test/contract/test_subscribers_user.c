@@ -148,8 +148,8 @@ begin(void)
 	weak = (struct asker){&w, somebody("token:weak"), "s"};
 	reader = (struct asker){&w, somebody("token:reader"), "s"};
 	memset(&other, 0, sizeof other);
-	sq_subscribers_add_user(sq_broker_subscribers(w.broker), &other_ops);
 	sq_subscribers_add_user(sq_broker_subscribers(w.broker), &ops);
+	sq_subscribers_add_user(sq_broker_subscribers(w.broker), &other_ops);
 }
 
 static void
