@@ -224,7 +224,7 @@ async def test_bridges_are_judged_beside_bare_loops_of_their_own_round(env):
         part.add("bare-out-quorum", {"rate": bare, "cpu": 5.0})
         part.add("out-quorum", {"rate": ours, "cpu": 9.0})
     row = part.row("out", "out-quorum", "bare-out-quorum", part=bridges.PART)
-    assert row == ("| out | 900 msg/s, 9.0 µs of CPU each | 1,000 msg/s, 5.0 µs of CPU each | 0.85 ×, ≥ 0.8 × | yes |")
+    assert row == ("| out | 900 msg/s, 9.0 µs of CPU each | 1,000 msg/s, 5.0 µs of CPU each; 0.85 × of it | ≥ 0.8 × | yes |")
     row = part.row("in", "out-quorum", "bare-out-quorum", least=bridges.LEAST_IN)
     assert row.endswith("| ≥ 25,000/s | no |"), row
     assert part.row("in", "out-quorum", None) == "| in | 900 msg/s, 9.0 µs of CPU each |  | | |"

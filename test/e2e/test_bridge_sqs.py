@@ -224,8 +224,9 @@ async def test_a_batch_that_the_server_takes_not_is_sent_one_by_one(env):
     dead = await env.connect(stack.ports[0], "dead")
     await dead.subscribe(("$dead/#", 1))
     s.proxy.away(True)
-    await is_up(stack, "b", "out", False)
-    await publish(client, b"1", b"x" * (300 << 10), b"2")
+    await publish(client, b"1")
+    await is_up(stack, "b", "out", False)  # which it has found out by that one
+    await publish(client, b"x" * (300 << 10), b"2")
     s.proxy.away(False)
     assert bodies(await s.receive(url, 2)) == ["1", "2"]
     letter = await dead.receive()

@@ -1365,7 +1365,7 @@ KEYS = json.dumps({"keys": [{
 def in_a_pod(env, objects):
     """Puts the rendered configurations, and what is mounted beside them, below a folder."""
     root = env.folder
-    for folder in ("config", "tls", "tokens", "account", "lib", "log", "subscribers", "secrets"):
+    for folder in ("config", "tls", "tokens", "account", "lib", "log", "subscribers", "secrets", "bridges"):
         (root / folder).mkdir()
     parts.write_certificates(root / "tls")
     certificate, key = (root / "tls" / n for n in ("broker.pem", "broker.key"))

@@ -145,7 +145,7 @@ class Node:
 
 class Rabbit:
     """Nodes n1, n2, ...  'authority': of client_ca.ClientCa, for TLS; 'clients': certificates are wanted
-    of clients, whose CN is who they are (EXTERNAL, too)."""
+    of clients, whose CN is who they are (EXTERNAL, too). Its processes end with the thread that starts it."""
 
     def __init__(self, folder, nodes=1, authority=None, clients=False, names=("IP:127.0.0.1", "DNS:localhost"), conf=""):
         if rabbit_node.missing():

@@ -3,6 +3,7 @@ SQS. What goes wrong with them, each call from its begin to its end; all block."
 
 import base64
 import collections
+import concurrent.futures
 import random
 import threading
 import time
@@ -33,15 +34,14 @@ class Rabbits:
         self.of = {"quorum": rabbit.Rabbit(folder / "quorum", nodes=3),
                    "classic": rabbit.Rabbit(folder / "classic", conf="queue_index_embed_msgs_below = 4096\n")}
         self.busy = {"quorum": threading.Lock(), "classic": threading.Lock()}
+        # A process ends with the thread that started it.
+        self.threads = concurrent.futures.ThreadPoolExecutor(len(self.of))
 
     def start(self, queues, full):
         """queues: names of those that both have, with the type before them; full: whether they are
         soon. What a consumer held whose connection is gone comes before what follows, as there is one at a time."""
-        threads = [threading.Thread(target=r.start) for r in self.of.values()]
-        for t in threads:
-            t.start()
-        for t in threads:
-            t.join()
+        for started in [self.threads.submit(r.start) for r in self.of.values()]:
+            started.result()
         limits = {"x-max-length": FULL, "x-overflow": "reject-publish"} if full else {}
         for kind, server in self.of.items():
             channel = server.channel()
@@ -103,6 +103,7 @@ class Rabbits:
     def close(self):
         for server in self.of.values():
             server.close()
+        self.threads.shutdown()
 
 
 def message_of(body):
