@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "broker_open.h"
 #include "broker/engine/engines/engines.h"
@@ -13,7 +14,7 @@
 
 int __lsan_do_recoverable_leak_check(void) __attribute__((weak));
 
-enum { TICK_MS = 100 };
+enum { TICK_MS = 100, STOP_MAX_S = 60 };
 
 static uint64_t instances;
 
@@ -110,12 +111,30 @@ stop_main(void *arg)
 	return NULL;
 }
 
+static time_t
+seconds(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec;
+}
+
+/* Ends the test: a broker that is about to stop can't be freed, nor be stopped again. */
+static void
+stop_late(void)
+{
+	(void)fprintf(stderr, "the broker does not stop: something in it is never over\n");
+	abort();
+}
+
 void
 world_stop(struct world *w)
 {
 	static const enum sq_broker_metric gauges[] = {SQ_M_SESSIONS, SQ_M_ATTACHED,
 	    SQ_M_SUBSCRIPTIONS, SQ_M_GROUPS, SQ_M_GROUPS_DISAGREE, SQ_M_GROUPS_WAIT, SQ_M_RETAINED,
 	    SQ_M_QUEUED, SQ_M_QUEUED_BYTES};
+	time_t end = seconds() + STOP_MAX_S;
 	pthread_t thread;
 
 	world_run();
@@ -126,6 +145,8 @@ world_stop(struct world *w)
 		world_run();
 		if (w->stopping != NULL)
 			w->stopping();
+		if (seconds() >= end)
+			stop_late();
 		sched_yield();
 	}
 	world_run();

@@ -21,7 +21,8 @@ struct world {
 void world_init(struct world *);
 /* Makes the broker on 'n' workers, and two links. */
 void world_start(struct world *, unsigned n);
-/* Stops and frees all, and checks that nothing is left over. */
+/* Stops and frees all, and checks that nothing is left over.  A broker that does not stop within a minute
+ * ends the test. */
 void world_stop(struct world *);
 /* Runs what is due; the test then acts as worker 0. */
 void world_run(void);
