@@ -22,7 +22,14 @@
 #define PROPS(...) ((const char *const[]){__VA_ARGS__, NULL})
 #define US "here-0123456789abcdef"
 
-enum { FOR_MS = 60000, MANY = 2048, WINDOW = 100, QUEUE_MAX = 400, WITHIN_MS = 1000 };
+enum {
+	FOR_MS = 60000,
+	MANY = 2048,
+	WINDOW = 100,
+	QUEUE_MAX = 400,
+	WITHIN_MS = 1000,
+	MANY_ARRIVALS = 20000
+};
 
 /* --- the inlet --- */
 
@@ -501,39 +508,74 @@ Test(inward, keys_may_be_switched_off)
 	cr_assert_eq(stored_engine_records(SQ_RECORD_BRIDGE_KEY), 0);
 }
 
+/* A publisher's message with a key; its reason code. */
+static uint8_t
+send_key(struct peer *pub, unsigned i)
+{
+	char key[16];
+	struct entry e = {.topic = "u",
+	    .payload = "x",
+	    .qos = 2,
+	    .id = (uint16_t)(i + 1),
+	    .props = PROPS("sqmqos-qos", "3", "sqmqos-key", key)};
+	uint8_t code;
+
+	snprintf(key, sizeof key, "k%u", i);
+	code = peer_send(pub, &e);
+	if (code < 0x80)
+		cr_assert_eq(peer_send(pub, &(struct entry){.id = e.id}), 0);
+	return code;
+}
+
+/* So many messages with new keys arrive, a window of them at a time, and are taken. */
+static void
+bring_many(unsigned n)
+{
+	for (unsigned i = 0; i < n; i += WINDOW) {
+		inlet.n = inlet.n_settled = 0;
+		for (unsigned k = 0; k < WINDOW; k++) {
+			char key[16];
+
+			snprintf(key, sizeof key, "o:%u", i + k);
+			make("t", "1", key)->settled = 0;
+		}
+		arrive(inlet.v, WINDOW);
+		world_run();
+		for (unsigned k = 0; k < WINDOW; k++) {
+			cr_assert_eq(inlet.v[k].settled, 1);
+			cr_assert_eq(inlet.v[k].how, SQ_ARRIVAL_TAKEN);
+			sq_msg_unref(&inlet.v[k].arrived.msg);
+		}
+	}
+	inlet.n = 0;
+}
+
 Test(inward, many_arrivals_take_nothing_from_publishers_keys)
 {
 	struct peer pub = peer_new(&w, "s~w~publisher~pod");
 	struct peer other = peer_new(&w, "s~w~other");
-	struct entry last = {.topic = "u",
-	    .payload = "x",
-	    .qos = 2,
-	    .id = 1,
-	    .props = PROPS("sqmqos-qos", "3", "sqmqos-key", "k")};
-	struct brought *b;
+	unsigned n = (unsigned)w.cfg.max_keys;
 
 	peer_connect(&pub);
 	peer_connect(&other);
 	cr_assert_eq(peer_subscribe(&other, "u", 2), 2);
 	rules[0].qos = 0;
 	subscribe("t");
-	for (unsigned i = 0; i < 20 * w.cfg.max_keys; i++) {
-		char key[16];
-
-		snprintf(key, sizeof key, "o:%u", i);
-		inlet.n = 0;
-		b = make("t", "1", key);
-		b->settled = 0;
-		inlet.n_settled = 0;
-		arrive(b, 1);
-		world_run();
-		cr_assert_eq(b->how, SQ_ARRIVAL_TAKEN);
-		sq_msg_unref(&b->arrived.msg);
-	}
-	inlet.n = 0;
-	cr_assert_eq(stored_engine_records(SQ_RECORD_KEY), 0);
-	cr_assert_eq(peer_send(&pub, &last), 0);
-	cr_assert_eq(stored_engine_records(SQ_RECORD_KEY), 1);
+	for (unsigned i = 0; i + 1 < n; i++)
+		cr_assert_eq(send_key(&pub, i), 0);
+	bring_many(MANY_ARRIVALS);
+	cr_assert_eq(count(SQ_BRIDGE_OK), MANY_ARRIVALS);
+	cr_expect_eq(stored_engine_records(SQ_RECORD_KEY), n - 1);
+	cr_expect_eq(send_key(&pub, n - 1), 0, "there is room for as many as before");
+	cr_expect_eq(send_key(&pub, n), 0x97, "and for no more");
+	bring_many(MANY_ARRIVALS);
+	cr_assert_eq(count(SQ_BRIDGE_OK), 2 * MANY_ARRIVALS, "they need no room there");
+	for (unsigned i = 0; i < n; i++)
+		cr_expect_eq(send_key(&pub, i), 0, "%u", i);
+	cr_expect_eq(stored_engine_records(SQ_RECORD_KEY), n);
+	for (unsigned i = 0; i < n; i++) /* once each */
+		(void)peer_expect(&other, "x");
+	peer_expect_nothing(&other);
 }
 
 /* --- loops --- */
