@@ -9,9 +9,12 @@
 #include "broker/bridge/bridges.h"
 #include "broker/bridge/file.h"
 #include "broker/broker.h"
+#include "broker/engine/engines/engines.h"
 #include "core/mem.h"
+#include "temp_dir.h"
 
 static struct sq_buf answer;
+static char *files; /* of the embedded engine; NULL: it is the stored one */
 
 static const struct sq_bridge_kind *
 world_kind(unsigned i)
@@ -47,9 +50,28 @@ bridges_world_init(unsigned n_workers)
 }
 
 void
+bridges_world_init_on_files(unsigned n_workers, uint32_t queue_max, uint64_t max_size)
+{
+	fake_peers_reset();
+	queue_world_init_stored(world_rules, n_workers);
+	w.cfg.bridges = &bridges;
+	w.cfg.engine = &sq_engine_embedded;
+	w.cfg.store_dir = files = temp_dir_new();
+	w.cfg.queue_max_msgs = queue_max;
+	w.cfg.queue_max_bytes = max_size;
+	w.cfg.journal_size = 4 << 20;
+	w.cfg.store_max_size = max_size;
+	w.cfg.store_cache_size = 1 << 20;
+	w.cfg.store_stall_ms = 60000;
+	queue_world_begin();
+}
+
+void
 bridges_world_fini(void)
 {
 	queue_world_end();
+	if (files != NULL)
+		temp_dir_free(&files);
 	fake_peers_reset();
 	stored_engine_reset();
 	sq_buf_fini(&answer);
@@ -59,6 +81,13 @@ void
 bridges_world_restart(void)
 {
 	queue_world_restart();
+}
+
+static bool
+are_set(void *arg)
+{
+	(void)arg;
+	return sq_bridges_are_set(sq_broker_bridges(w.broker));
 }
 
 static void
@@ -75,8 +104,8 @@ world_set(const char *yaml, bool whole)
 	file = sq_bridge_file_new(&cfgs);
 	sq_bridges_set(sq_broker_bridges(w.broker), &file, 1, whole);
 	sq_bridge_file_unref(&file);
-	world_run();
-	cr_assert(sq_bridges_are_set(sq_broker_bridges(w.broker)));
+	cr_assert(fake_run_until(are_set, NULL));
+	fake_self(0);
 	world_pass(&w, 300); /* the installation's id is made durable first */
 	sq_buf_fini(&text);
 	sq_buf_fini(&err);

@@ -8,6 +8,9 @@
 
 /* Begins it, without a bridge. */
 void bridges_world_init(unsigned n_workers);
+/* The same on the embedded engine, on files that end with it, with room for 'max_size' bytes, and
+ * for that many messages in a queue. */
+void bridges_world_init_on_files(unsigned n_workers, uint32_t queue_max, uint64_t max_size);
 void bridges_world_fini(void);
 /* Another broker on the same store; bridges are not set. */
 void bridges_world_restart(void);

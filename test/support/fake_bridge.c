@@ -33,7 +33,8 @@ struct message {
 struct half {
 	const struct sq_bridge_env *env;
 	bool open, posted; /* under the lock */
-	bool up, said;
+	bool said;
+	const char *why; /* as it was said last; NULL: it is up */
 	struct sq_task task;
 	void (*closed)(void *);
 	void *arg;
@@ -64,11 +65,15 @@ struct fake_peer {
 	struct sq_inlet in;
 	unsigned fails, room;
 	bool away, uncertain, holds, holds_close;
+	const char *why; /* it is away */
+	const struct sq_offer_end *refuses;
+	void (*watch)(void *arg, const struct sq_offered *);
+	void *watch_arg;
 	struct {
 		char payload[64];
 		struct sq_offer_end end;
 	} scripts[SCRIPTS];
-	size_t n_scripts, n_got, n_taken_out, offers, back;
+	size_t n_scripts, n_got, n_taken_out, offers, back, held_most;
 	struct fake_got got[FAKE_MAX];
 	struct message messages[FAKE_MAX];
 	size_t n_messages;
@@ -97,6 +102,7 @@ fake_peer(const char *bridge)
 		(void)snprintf(p->name, sizeof p->name, "%s", bridge);
 		pthread_mutex_init(&p->lock, NULL);
 		p->room = FAKE_ROOM;
+		p->why = "cut";
 		p->out.peer = p->in.peer = p;
 		p->out.half.task.run = peer_out_run;
 		p->in.half.task.run = peer_in_run;
@@ -176,15 +182,15 @@ half_open(struct fake_peer *p, struct half *h, const struct sq_bridge_env *env, 
 	return good;
 }
 
-/* Says whether it is there, if that has changed. */
+/* Says whether it is there, if that has changed, and why it is not; 'why' NULL: it is. */
 static void
-half_state(struct half *h, enum sq_bridge_half which, bool up)
+half_state(struct half *h, enum sq_bridge_half which, const char *why)
 {
-	if (h->up == up && h->said)
+	if (h->why == why && h->said)
 		return;
 	h->said = true;
-	h->up = up;
-	h->env->state(h->env->owner, which, up, up ? "connected" : "cut");
+	h->why = why;
+	h->env->state(h->env->owner, which, why == NULL, why != NULL ? why : "connected");
 }
 
 /* Says that it is closed, unless that has to wait. */
@@ -250,6 +256,10 @@ out_note(struct fake_peer *p, const struct sq_offered *o)
 {
 	struct fake_got *g;
 
+	if (p->watch != NULL) {
+		p->watch(p->watch_arg, o);
+		return;
+	}
 	peer_lock(p);
 	MUST(p->n_got < FAKE_MAX, "too many");
 	g = &p->got[p->n_got];
@@ -322,6 +332,19 @@ peer_holds(struct fake_peer *p)
 	return holds;
 }
 
+/* How an offer ends that nothing else is said of. */
+static struct sq_offer_end
+peer_end(struct fake_peer *p)
+{
+	struct sq_offer_end end = {.how = SQ_OFFER_ACCEPTED};
+
+	peer_lock(p);
+	if (p->refuses != NULL)
+		end = *p->refuses;
+	peer_unlock(p);
+	return end;
+}
+
 static bool
 peer_holds_close(struct fake_peer *p)
 {
@@ -337,12 +360,11 @@ peer_holds_close(struct fake_peer *p)
 static void
 out_go(struct sq_forwarder *f)
 {
-	const struct sq_offer_end accepted = {.how = SQ_OFFER_ACCEPTED};
 	struct fake_peer *p = f->peer;
 	size_t i = 0;
 
 	while (i < f->n_held) {
-		struct sq_offer_end end = accepted;
+		struct sq_offer_end end = peer_end(p);
 
 		if (out_script(p, f->held[i], &end) || !peer_holds(p))
 			out_end(f, i, &end);
@@ -361,6 +383,8 @@ out_offer(struct sq_forwarder *f, struct sq_offered *const *items, size_t n)
 	for (size_t i = 0; i < n; i++)
 		f->held[f->n_held++] = items[i];
 	p->offers += n;
+	if (f->n_held > p->held_most)
+		p->held_most = f->n_held;
 	peer_unlock(p);
 	out_go(f);
 }
@@ -371,18 +395,20 @@ peer_out_run(struct sq_task *t)
 	struct sq_forwarder *f = SQ_CONTAINER_OF(t, struct sq_forwarder, half.task);
 	struct fake_peer *p = f->peer;
 	bool away, uncertain;
+	const char *why;
 
 	peer_lock(p);
 	f->half.posted = false;
 	away = f->away = p->away;
 	f->room = p->room;
 	uncertain = p->away && p->uncertain;
+	why = p->away ? p->why : NULL;
 	peer_unlock(p);
 	while ((away || (f->half.closed != NULL && !peer_holds_close(p))) && f->n_held > 0)
 		out_end(f, 0,
 		    &(struct sq_offer_end){
 			.how = SQ_OFFER_LATER, .uncertain = uncertain, .why = "cut"});
-	half_state(&f->half, SQ_BRIDGE_OUT, !away);
+	half_state(&f->half, SQ_BRIDGE_OUT, why);
 	if (f->half.closed == NULL) {
 		out_go(f);
 		if (out_room(f) > 0)
@@ -486,17 +512,19 @@ peer_in_run(struct sq_task *t)
 {
 	struct sq_inlet *in = SQ_CONTAINER_OF(t, struct sq_inlet, half.task);
 	struct fake_peer *p = in->peer;
+	const char *why;
 
 	peer_lock(p);
 	in->half.posted = false;
 	in->away = p->away;
+	why = p->away ? p->why : NULL;
 	for (size_t i = 0; i < p->n_messages && in->half.closed != NULL; i++) {
 		if (p->messages[i].at == OUT || p->messages[i].at == BACK)
 			p->messages[i].at = WAITS;
 		in->out = 0;
 	}
 	peer_unlock(p);
-	half_state(&in->half, SQ_BRIDGE_IN, !in->away);
+	half_state(&in->half, SQ_BRIDGE_IN, why);
 	in_go(in);
 	half_end(p, &in->half);
 }
@@ -601,6 +629,32 @@ fake_peer_away(struct fake_peer *p, bool away, bool uncertain)
 }
 
 void
+fake_peer_set_why(struct fake_peer *p, const char *why)
+{
+	peer_lock(p);
+	p->why = why;
+	peer_poke(p);
+	peer_unlock(p);
+}
+
+void
+fake_peer_refuse(struct fake_peer *p, const struct sq_offer_end *end)
+{
+	peer_lock(p);
+	p->refuses = end;
+	peer_unlock(p);
+}
+
+void
+fake_peer_watch(struct fake_peer *p, void (*fn)(void *arg, const struct sq_offered *), void *arg)
+{
+	peer_lock(p);
+	p->watch = fn;
+	p->watch_arg = arg;
+	peer_unlock(p);
+}
+
+void
 fake_peer_hold(struct fake_peer *p, bool holds)
 {
 	peer_lock(p);
@@ -625,6 +679,17 @@ fake_peer_held(struct fake_peer *p)
 
 	peer_lock(p);
 	n = p->out.n_held;
+	peer_unlock(p);
+	return n;
+}
+
+size_t
+fake_peer_held_most(struct fake_peer *p)
+{
+	size_t n;
+
+	peer_lock(p);
+	n = p->held_most;
 	peer_unlock(p);
 	return n;
 }

@@ -42,10 +42,19 @@ void fake_peer_fail_open(struct fake_peer *, unsigned n);
 void fake_peer_set_room(struct fake_peer *, unsigned);
 /* Away: what is out ends with LATER, uncertain if 'uncertain'; room 0; nothing comes. */
 void fake_peer_away(struct fake_peer *, bool away, bool uncertain);
+/* Why it is away, "cut" at first; it says so again when that is set.  'why' is kept by the caller. */
+void fake_peer_set_why(struct fake_peer *, const char *why);
+/* From now on each offer that would be accepted ends so instead, at once; NULL: it is accepted again.
+ * 'end' is kept by the caller. */
+void fake_peer_refuse(struct fake_peer *, const struct sq_offer_end *end);
+/* What it accepts is handed to 'fn', on the bridge's worker, instead of being kept. */
+void
+fake_peer_watch(struct fake_peer *, void (*fn)(void *arg, const struct sq_offered *), void *arg);
 /* Whether offers wait for fake_peer_answer(); else each ends at once with ACCEPTED. */
 void fake_peer_hold(struct fake_peer *, bool);
-/* Those held, the oldest first. */
+/* Those held, the oldest first; and the most that ever were, those that end at once among them. */
 size_t fake_peer_held(struct fake_peer *);
+size_t fake_peer_held_most(struct fake_peer *);
 /* Copies of the payload of the i-th that is held. */
 void fake_peer_held_payload(struct fake_peer *, size_t i, char out[64]);
 /* Ends the i-th that is held.  On the bridge's worker. */
