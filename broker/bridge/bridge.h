@@ -24,8 +24,8 @@
 
 struct sq_bridge_cfg;
 struct sq_creds;
-struct sq_forwarder;
-struct sq_inlet;
+struct sq_forwarder_ops;
+struct sq_inlet_ops;
 struct sq_out;
 struct sq_task;
 
@@ -142,6 +142,15 @@ struct sq_bridge_env {
 	 * once, and counts. */
 	void (*state)(void *owner, enum sq_bridge_half, bool up, const char *why);
 	void *owner;
+};
+
+/* One that is open: a kind's own struct has it as a member (SQ_CONTAINER_OF), and open() fills it in. */
+struct sq_forwarder {
+	const struct sq_forwarder_ops *ops;
+};
+
+struct sq_inlet {
+	const struct sq_inlet_ops *ops;
 };
 
 struct sq_forwarder_ops {

@@ -111,7 +111,7 @@ inward_ask(struct sq_inward *in, uint64_t now_ms)
 	if (in->inlet == NULL || n == in->asks.demand)
 		return;
 	in->asks.demand = n;
-	in->cfg.ops->demand(in->inlet, n);
+	in->inlet->ops->demand(in->inlet, n);
 }
 
 /* The end. */
@@ -156,7 +156,7 @@ inward_end_look(struct sq_inward *in)
 	if (inlet != NULL && !in->end.closes && (idle || now_ms >= in->end.until_ms)) {
 		in->end.closes = true;
 		in->inlet = NULL;
-		in->cfg.ops->close(inlet,
+		inlet->ops->close(inlet,
 		    now_ms < in->end.until_ms ? (unsigned)(in->end.until_ms - now_ms) : 0,
 		    inward_inlet_closed, in);
 	}
@@ -296,7 +296,7 @@ sq_inward_status(const struct sq_inward *in, struct sq_buf *out)
 	if (in->inlet != NULL) {
 		size_t before = sq_buf_len(out);
 
-		in->cfg.ops->status(in->inlet, out);
+		in->inlet->ops->status(in->inlet, out);
 		if (sq_buf_len(out) > before)
 			sq_buf_u8(out, ',');
 	}

@@ -87,7 +87,7 @@ batch_settle(struct sq_inward_batch *b)
 		uint64_t upto = in->waiting.number; /* it may bring more at once */
 
 		in->asks.out--;
-		in->cfg.ops->settled(in->inlet, e->of,
+		in->inlet->ops->settled(in->inlet, e->of,
 		    e->how == SQ_INWARD_LATER ? SQ_ARRIVAL_LATER : SQ_ARRIVAL_TAKEN);
 		if (e->refused)
 			sq_lane_holds_told(&in->lanes, e->lane, upto);

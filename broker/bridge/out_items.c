@@ -203,7 +203,7 @@ void
 sq_out_offer(struct sq_outward *o, const struct sq_taken *taken, size_t n)
 {
 	struct sq_offered **items = sq_xcalloc(n, sizeof *items);
-	size_t room = o->cfg.ops->room(o->forwarder), made = 0;
+	size_t room = o->forwarder->ops->room(o->forwarder), made = 0;
 
 	for (size_t i = 0; i < n; i++) {
 		struct sq_offered *it = NULL;
@@ -217,7 +217,7 @@ sq_out_offer(struct sq_outward *o, const struct sq_taken *taken, size_t n)
 	}
 	atomic_store_explicit(&o->cfg.told->out[SQ_BRIDGE_OUT], o->out.n, memory_order_relaxed);
 	if (made > 0)
-		o->cfg.ops->offer(o->forwarder, items, made);
+		o->forwarder->ops->offer(o->forwarder, items, made);
 	SQ_FAULT_IF(made > 0, "broker-bridge-offered");
 	free(items);
 }

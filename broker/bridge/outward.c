@@ -49,7 +49,7 @@ outward_wants(const struct sq_outward *o, uint64_t now_ms)
 	/* Those that are being settled take memory, too. */
 	if (o->out.n >= window || o->settling.n >= 2 * window || o->out.bytes >= outward_bytes())
 		return 0;
-	room = o->cfg.ops->room(o->forwarder);
+	room = o->forwarder->ops->room(o->forwarder);
 	return room < window - o->out.n ? room : (unsigned)(window - o->out.n);
 }
 
@@ -274,7 +274,7 @@ sq_outward_status(const struct sq_outward *o, struct sq_buf *out)
 	size_t before = sq_buf_len(out);
 
 	if (o->forwarder != NULL)
-		o->cfg.ops->status(o->forwarder, out);
+		o->forwarder->ops->status(o->forwarder, out);
 	sq_buf_printf(out, "%s\"settling\":%u", sq_buf_len(out) > before ? "," : "", o->settling.n);
 }
 
@@ -291,6 +291,6 @@ sq_outward_close(struct sq_outward *o, unsigned within_ms, void (*closed)(void *
 	o->closed.fn = closed;
 	o->closed.arg = arg;
 	outward_take_back(o);
-	o->cfg.ops->close(o->forwarder, within_ms, outward_forwarder_closed, o);
+	o->forwarder->ops->close(o->forwarder, within_ms, outward_forwarder_closed, o);
 	sq_out_later(o);
 }

@@ -262,7 +262,7 @@ survives_a_cut(void)
 	bridge_user_hand(&u, u.offers, MANY / 2);
 	peer->away(true);
 	cr_assert(bridge_user_until(&u, is_down));
-	cr_expect_eq(peer->kind->out->room(u.forwarder), 0U, "a peer that is away has no room");
+	cr_expect_eq(u.forwarder->ops->room(u.forwarder), 0U, "a peer that is away has no room");
 	cr_expect_neq(u.why[0], '\0');
 	for (size_t i = 0; i < MANY / 2; i++)
 		cr_expect(u.offers[i].ends == 1 && u.offers[i].end.how != SQ_OFFER_NEVER, "%zu", i);
@@ -354,12 +354,12 @@ brings(void)
 	cr_assert(bridge_user_until(&u, is_up));
 	bridge_user_run(&u);
 	cr_expect_eq(u.n_arrived, 0U, "nobody has asked");
-	peer->kind->in->demand(u.inlet, 5);
+	u.inlet->ops->demand(u.inlet, 5);
 	wanted = 5;
 	cr_assert(bridge_user_until(&u, all_arrived));
 	bridge_user_run(&u);
 	cr_expect_eq(u.n_arrived, 5U, "more than was asked for");
-	peer->kind->in->demand(u.inlet, 100);
+	u.inlet->ops->demand(u.inlet, 100);
 	wanted = 20;
 	cr_assert(bridge_user_until(&u, all_arrived));
 	for (size_t i = 0; i < u.n_arrived; i++) {
@@ -401,7 +401,7 @@ brings_again(void)
 {
 	put_some(5);
 	open_half(SQ_BRIDGE_IN);
-	peer->kind->in->demand(u.inlet, 10);
+	u.inlet->ops->demand(u.inlet, 10);
 	wanted = 5;
 	cr_assert(bridge_user_until(&u, all_arrived));
 	settle_all(SQ_ARRIVAL_LATER);
@@ -420,14 +420,14 @@ hands_back(void)
 {
 	put_some(5);
 	open_half(SQ_BRIDGE_IN);
-	peer->kind->in->demand(u.inlet, 10);
+	u.inlet->ops->demand(u.inlet, 10);
 	wanted = 5;
 	cr_assert(bridge_user_until(&u, all_arrived));
 	bridge_user_close(&u, SQ_BRIDGE_IN, 1000);
 	u.n_arrived = u.n_unsettled = 0;
 	cr_expect_eq(peer->left(), 5U, "what nobody has settled is the peer's");
 	open_half(SQ_BRIDGE_IN);
-	peer->kind->in->demand(u.inlet, 10);
+	u.inlet->ops->demand(u.inlet, 10);
 	wanted = 5;
 	cr_assert(bridge_user_until(&u, all_arrived));
 	cr_assert(bridge_user_until(&u, taken_and_none_left));
@@ -463,12 +463,12 @@ tells(void)
 	struct sq_buf b = {0};
 
 	open_half(SQ_BRIDGE_OUT);
-	peer->kind->out->status(u.forwarder, &b);
+	u.forwarder->ops->status(u.forwarder, &b);
 	expect_own_members(&b);
 	bridge_user_close(&u, SQ_BRIDGE_OUT, 1000);
 	sq_buf_fini(&b);
 	open_half(SQ_BRIDGE_IN);
-	peer->kind->in->status(u.inlet, &b);
+	u.inlet->ops->status(u.inlet, &b);
 	expect_own_members(&b);
 	bridge_user_close(&u, SQ_BRIDGE_IN, 1000);
 	sq_buf_fini(&b);

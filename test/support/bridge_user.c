@@ -221,9 +221,9 @@ void
 bridge_user_close(struct bridge_user *u, enum sq_bridge_half half, unsigned within_ms)
 {
 	if (half == SQ_BRIDGE_OUT)
-		u->kind->out->close(u->forwarder, within_ms, user_closed, u);
+		u->forwarder->ops->close(u->forwarder, within_ms, user_closed, u);
 	else
-		u->kind->in->close(u->inlet, within_ms, user_closed, u);
+		u->inlet->ops->close(u->inlet, within_ms, user_closed, u);
 	cr_assert(bridge_user_until(u, user_is_closed), "it does not close");
 	if (half == SQ_BRIDGE_OUT)
 		u->forwarder = NULL;
@@ -265,7 +265,7 @@ bridge_user_again(struct bridge_user *u, struct user_offer *o)
 static bool
 user_has_room(struct bridge_user *u)
 {
-	return u->kind->out->room(u->forwarder) > 0;
+	return u->forwarder->ops->room(u->forwarder) > 0;
 }
 
 void
@@ -277,11 +277,11 @@ bridge_user_hand(struct bridge_user *u, struct user_offer *first, size_t n)
 		size_t room, some;
 
 		cr_assert(bridge_user_until(u, user_has_room), "it has no room");
-		room = u->kind->out->room(u->forwarder);
+		room = u->forwarder->ops->room(u->forwarder);
 		some = n < room ? n : room;
 		for (size_t i = 0; i < some; i++)
 			items[i] = &first[i].offered;
-		u->kind->out->offer(u->forwarder, items, some);
+		u->forwarder->ops->offer(u->forwarder, items, some);
 		first += some;
 		n -= some;
 	}
@@ -295,5 +295,5 @@ bridge_user_settle(struct bridge_user *u, size_t i, enum sq_arrival how)
 	cr_assert_not_null(a, "it is settled");
 	u->arrived[i] = NULL;
 	u->n_unsettled--;
-	u->kind->in->settled(u->inlet, a, how);
+	u->inlet->ops->settled(u->inlet, a, how);
 }

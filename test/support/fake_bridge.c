@@ -41,7 +41,8 @@ struct half {
 	unsigned opens, closes; /* under the lock */
 };
 
-struct sq_forwarder {
+struct fake_out {
+	struct sq_forwarder forwarder;
 	struct fake_peer *peer;
 	struct half half;
 	struct sq_offered *held[FAKE_MAX];
@@ -51,7 +52,8 @@ struct sq_forwarder {
 	bool away;
 };
 
-struct sq_inlet {
+struct fake_in {
+	struct sq_inlet inlet;
 	struct fake_peer *peer;
 	struct half half;
 	unsigned demand, out; /* under the lock, as 'away', which is as the forwarder's */
@@ -61,8 +63,8 @@ struct sq_inlet {
 struct fake_peer {
 	pthread_mutex_t lock;
 	char name[SQ_BRIDGE_NAME_MAX + 1];
-	struct sq_forwarder out;
-	struct sq_inlet in;
+	struct fake_out out;
+	struct fake_in in;
 	unsigned fails, room;
 	bool away, uncertain, holds, holds_close;
 	const char *why; /* it is away */
@@ -81,6 +83,9 @@ struct fake_peer {
 
 static struct fake_peer *peers[PEERS];
 static pthread_mutex_t peers_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static const struct sq_forwarder_ops out_ops;
+static const struct sq_inlet_ops in_ops;
 
 static void peer_out_run(struct sq_task *);
 static void peer_in_run(struct sq_task *);
@@ -104,6 +109,8 @@ fake_peer(const char *bridge)
 		p->room = FAKE_ROOM;
 		p->why = "cut";
 		p->out.peer = p->in.peer = p;
+		p->out.forwarder.ops = &out_ops;
+		p->in.inlet.ops = &in_ops;
 		p->out.half.task.run = peer_out_run;
 		p->in.half.task.run = peer_in_run;
 	}
@@ -214,9 +221,16 @@ half_end(struct fake_peer *p, struct half *h)
 
 /* --- out --- */
 
-static unsigned
-out_room(const struct sq_forwarder *f)
+static struct fake_out *
+out_of(const struct sq_forwarder *f)
 {
+	return SQ_CONTAINER_OF((struct sq_forwarder *)(uintptr_t)f, struct fake_out, forwarder);
+}
+
+static unsigned
+out_room(const struct sq_forwarder *forwarder)
+{
+	const struct fake_out *f = out_of(forwarder);
 	struct fake_peer *p = f->peer;
 	unsigned n = 0;
 
@@ -229,7 +243,7 @@ out_room(const struct sq_forwarder *f)
 
 /* Takes the i-th of those held out. */
 static struct sq_offered *
-out_take(struct sq_forwarder *f, size_t i)
+out_take(struct fake_out *f, size_t i)
 {
 	struct sq_offered *o;
 
@@ -279,7 +293,7 @@ out_note(struct fake_peer *p, const struct sq_offered *o)
 
 /* Ends the i-th of those held; what is held of its lane behind a LATER or FAILED ends, too. */
 static void
-out_end(struct sq_forwarder *f, size_t i, const struct sq_offer_end *end)
+out_end(struct fake_out *f, size_t i, const struct sq_offer_end *end)
 {
 	const struct sq_bridge_env *env = f->half.env;
 	struct sq_offered *o = out_take(f, i);
@@ -358,7 +372,7 @@ peer_holds_close(struct fake_peer *p)
 
 /* Ends what is not to be held. */
 static void
-out_go(struct sq_forwarder *f)
+out_go(struct fake_out *f)
 {
 	struct fake_peer *p = f->peer;
 	size_t i = 0;
@@ -374,11 +388,12 @@ out_go(struct sq_forwarder *f)
 }
 
 static void
-out_offer(struct sq_forwarder *f, struct sq_offered *const *items, size_t n)
+out_offer(struct sq_forwarder *forwarder, struct sq_offered *const *items, size_t n)
 {
+	struct fake_out *f = out_of(forwarder);
 	struct fake_peer *p = f->peer;
 
-	MUST(n <= out_room(f), "more is offered than there is room for");
+	MUST(n <= out_room(forwarder), "more is offered than there is room for");
 	peer_lock(p);
 	for (size_t i = 0; i < n; i++)
 		f->held[f->n_held++] = items[i];
@@ -392,7 +407,7 @@ out_offer(struct sq_forwarder *f, struct sq_offered *const *items, size_t n)
 static void
 peer_out_run(struct sq_task *t)
 {
-	struct sq_forwarder *f = SQ_CONTAINER_OF(t, struct sq_forwarder, half.task);
+	struct fake_out *f = SQ_CONTAINER_OF(t, struct fake_out, half.task);
 	struct fake_peer *p = f->peer;
 	bool away, uncertain;
 	const char *why;
@@ -411,7 +426,7 @@ peer_out_run(struct sq_task *t)
 	half_state(&f->half, SQ_BRIDGE_OUT, why);
 	if (f->half.closed == NULL) {
 		out_go(f);
-		if (out_room(f) > 0)
+		if (out_room(&f->forwarder) > 0)
 			f->half.env->room(f->half.env->owner);
 	}
 	half_end(p, &f->half);
@@ -428,7 +443,7 @@ out_open(const struct sq_bridge_env *env, const struct sq_bridge_cfg *cfg, struc
 	p->out.room = p->room;
 	p->out.away = p->away;
 	peer_unlock(p);
-	return &p->out;
+	return &p->out.forwarder;
 }
 
 static void
@@ -442,23 +457,31 @@ half_close(struct fake_peer *p, struct half *h, void (*closed)(void *), void *ar
 }
 
 static void
-out_close(struct sq_forwarder *f, unsigned within_ms, void (*closed)(void *), void *arg)
+out_close(struct sq_forwarder *forwarder, unsigned within_ms, void (*closed)(void *), void *arg)
 {
+	struct fake_out *f = out_of(forwarder);
+
 	(void)within_ms;
 	half_close(f->peer, &f->half, closed, arg);
 }
 
 static void
-out_status(const struct sq_forwarder *f, struct sq_buf *out)
+out_status(const struct sq_forwarder *forwarder, struct sq_buf *out)
 {
-	sq_buf_printf(out, "\"held\":%zu", f->n_held);
+	sq_buf_printf(out, "\"held\":%zu", out_of(forwarder)->n_held);
 }
 
 /* --- in --- */
 
+static struct fake_in *
+in_of(const struct sq_inlet *in)
+{
+	return SQ_CONTAINER_OF((struct sq_inlet *)(uintptr_t)in, struct fake_in, inlet);
+}
+
 /* Brings what is asked for. */
 static void
-in_go(struct sq_inlet *in)
+in_go(struct fake_in *in)
 {
 	struct sq_arrived *items[64];
 	struct fake_peer *p = in->peer;
@@ -483,8 +506,10 @@ in_go(struct sq_inlet *in)
 }
 
 static void
-in_demand(struct sq_inlet *in, unsigned n)
+in_demand(struct sq_inlet *inlet, unsigned n)
 {
+	struct fake_in *in = in_of(inlet);
+
 	peer_lock(in->peer);
 	in->demand = n;
 	half_poke(&in->half);
@@ -492,8 +517,9 @@ in_demand(struct sq_inlet *in, unsigned n)
 }
 
 static void
-in_settled(struct sq_inlet *in, struct sq_arrived *a, enum sq_arrival how)
+in_settled(struct sq_inlet *inlet, struct sq_arrived *a, enum sq_arrival how)
 {
+	struct fake_in *in = in_of(inlet);
 	struct message *m = SQ_CONTAINER_OF(a, struct message, arrived);
 	struct fake_peer *p = in->peer;
 
@@ -510,7 +536,7 @@ in_settled(struct sq_inlet *in, struct sq_arrived *a, enum sq_arrival how)
 static void
 peer_in_run(struct sq_task *t)
 {
-	struct sq_inlet *in = SQ_CONTAINER_OF(t, struct sq_inlet, half.task);
+	struct fake_in *in = SQ_CONTAINER_OF(t, struct fake_in, half.task);
 	struct fake_peer *p = in->peer;
 	const char *why;
 
@@ -540,20 +566,22 @@ in_open(const struct sq_bridge_env *env, const struct sq_bridge_cfg *cfg, struct
 	p->in.demand = p->in.out = 0;
 	p->in.away = p->away;
 	peer_unlock(p);
-	return &p->in;
+	return &p->in.inlet;
 }
 
 static void
-in_close(struct sq_inlet *in, unsigned within_ms, void (*closed)(void *), void *arg)
+in_close(struct sq_inlet *inlet, unsigned within_ms, void (*closed)(void *), void *arg)
 {
+	struct fake_in *in = in_of(inlet);
+
 	(void)within_ms;
 	half_close(in->peer, &in->half, closed, arg);
 }
 
 static void
-in_status(const struct sq_inlet *in, struct sq_buf *out)
+in_status(const struct sq_inlet *inlet, struct sq_buf *out)
 {
-	sq_buf_printf(out, "\"demand\":%u", in->demand);
+	sq_buf_printf(out, "\"demand\":%u", in_of(inlet)->demand);
 }
 
 static int
@@ -706,10 +734,10 @@ fake_peer_held_payload(struct fake_peer *p, size_t i, char out[64])
 void
 fake_peer_answer(struct fake_peer *p, size_t i, const struct sq_offer_end *end)
 {
-	bool full = out_room(&p->out) == 0;
+	bool full = out_room(&p->out.forwarder) == 0;
 
 	out_end(&p->out, i, end);
-	if (full && out_room(&p->out) > 0)
+	if (full && out_room(&p->out.forwarder) > 0)
 		p->out.half.env->room(p->out.half.env->owner);
 }
 

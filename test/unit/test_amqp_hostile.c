@@ -467,7 +467,7 @@ is_blocked(struct bridge_user *x)
 	struct sq_buf b = {0};
 	bool blocked;
 
-	x->kind->out->status(x->forwarder, &b);
+	x->forwarder->ops->status(x->forwarder, &b);
 	sq_buf_u8(&b, 0);
 	blocked = strstr((const char *)sq_buf_data(&b), "\"blocked\":true") != NULL;
 	sq_buf_fini(&b);
@@ -486,7 +486,7 @@ Test(amqp_hostile, a_peer_that_blocks_is_sent_nothing)
 	cr_assert(bridge_user_until(&u, is_up));
 	cr_assert(bridge_user_until(&u, is_blocked));
 	item = &bridge_user_offer(&u, "t", "p", 1)->offered;
-	u.kind->out->offer(u.forwarder, &item, 1);
+	u.forwarder->ops->offer(u.forwarder, &item, 1);
 	bridge_user_close(&u, SQ_BRIDGE_OUT, 1000);
 	cr_expect(u.offers[0].end.how == SQ_OFFER_LATER && !u.offers[0].end.uncertain);
 	end();
@@ -532,7 +532,8 @@ Test(amqp_hostile, a_peer_that_refuses_all_is_dialled_anew)
 		cr_assert_eq((int)u.offers[0].end.how, (int)SQ_OFFER_FAILED);
 		usleep(100000); /* as attempts have time between them */
 		bridge_user_again(&u, &u.offers[0]);
-		u.kind->out->offer(u.forwarder, &(struct sq_offered *){&u.offers[0].offered}, 1);
+		u.forwarder->ops->offer(
+		    u.forwarder, &(struct sq_offered *){&u.offers[0].offered}, 1);
 	}
 	cr_expect(strstr(u.why, "taken nothing for 10 s") != NULL, "%s", u.why);
 	end();
@@ -554,7 +555,7 @@ expect_no_overtaking(unsigned served)
 		pthread_mutex_unlock(&u.lock);
 	}
 	item = &bridge_user_offer(&u, "t", "p", 1)->offered;
-	u.kind->out->offer(u.forwarder, &item, 1);
+	u.forwarder->ops->offer(u.forwarder, &item, 1);
 	cr_assert(bridge_user_until(&u, two_ended));
 	cr_expect_neq((int)u.offers[0].end.how, (int)SQ_OFFER_ACCEPTED);
 	cr_expect_eq((int)u.offers[1].end.how, (int)SQ_OFFER_LATER);
@@ -668,7 +669,7 @@ begin_in(void)
 	server.login = server.in = true;
 	server.heard = delivers_three;
 	begin("", 0);
-	u.kind->in->demand(u.inlet, 10);
+	u.inlet->ops->demand(u.inlet, 10);
 	cr_assert(bridge_user_until(&u, three_arrived));
 }
 

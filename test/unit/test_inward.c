@@ -42,6 +42,7 @@ struct brought {
 };
 
 static struct {
+	struct sq_inlet inlet;
 	const struct sq_bridge_env *env;
 	struct brought v[MANY];
 	size_t n;
@@ -52,6 +53,8 @@ static struct {
 	void *arg;
 } inlet;
 
+static const struct sq_inlet_ops ops;
+
 static struct sq_inlet *
 inlet_open(const struct sq_bridge_env *env, const struct sq_bridge_cfg *c, struct sq_buf *err)
 {
@@ -61,7 +64,8 @@ inlet_open(const struct sq_bridge_env *env, const struct sq_bridge_cfg *c, struc
 		return NULL;
 	}
 	inlet.env = env;
-	return (struct sq_inlet *)&inlet;
+	inlet.inlet.ops = &ops;
+	return &inlet.inlet;
 }
 
 static void

@@ -7,21 +7,30 @@
 #include "broker/bridge/amqp/out_priv.h"
 #include "core/mem.h"
 
-static struct sq_forwarder *
+static struct sq_amqp_forwarder *
+forwarder_out(const struct sq_forwarder *forwarder)
+{
+	return SQ_CONTAINER_OF(
+	    (struct sq_forwarder *)(uintptr_t)forwarder, struct sq_amqp_forwarder, forwarder);
+}
+
+static struct sq_amqp_forwarder *
 forwarder_of(struct sq_amqp_half *h)
 {
-	return SQ_CONTAINER_OF(h, struct sq_forwarder, half);
+	return SQ_CONTAINER_OF(h, struct sq_amqp_forwarder, half);
 }
 
 static unsigned
-forwarder_room(const struct sq_forwarder *f)
+forwarder_room(const struct sq_forwarder *forwarder)
 {
+	const struct sq_amqp_forwarder *f = forwarder_out(forwarder);
+
 	return f->usable && f->half.closed == NULL ? f->window - f->n_out : 0;
 }
 
 /* Whether a line is up that the peer does not block. */
 static bool
-forwarder_is_usable(const struct sq_forwarder *f)
+forwarder_is_usable(const struct sq_amqp_forwarder *f)
 {
 	for (unsigned i = 0; i < f->half.n_lines; i++)
 		if (f->half.line_up[i] && !f->lines[i].blocked)
@@ -30,7 +39,7 @@ forwarder_is_usable(const struct sq_forwarder *f)
 }
 
 static void
-forwarder_end(struct sq_forwarder *f, struct sq_amqp_item *it)
+forwarder_end(struct sq_amqp_forwarder *f, struct sq_amqp_item *it)
 {
 	struct sq_offered *o = it->offered;
 
@@ -47,7 +56,7 @@ forwarder_end(struct sq_forwarder *f, struct sq_amqp_item *it)
 static void
 forwarder_run(struct sq_amqp_half *h)
 {
-	struct sq_forwarder *f = forwarder_of(h);
+	struct sq_amqp_forwarder *f = forwarder_of(h);
 	struct sq_amqp_item *it;
 	struct sq_list done;
 	uint64_t batch;
@@ -61,7 +70,7 @@ forwarder_run(struct sq_amqp_half *h)
 	while ((it = SQ_LIST_FIRST(&done, struct sq_amqp_item, node)) != NULL)
 		forwarder_end(f, it);
 	f->seen = batch; /* not before the user has all of it */
-	if (forwarder_room(f) == 0) {
+	if (forwarder_room(&f->forwarder) == 0) {
 		f->starved = true;
 	} else if (f->starved) {
 		f->starved = false;
@@ -73,7 +82,7 @@ forwarder_run(struct sq_amqp_half *h)
 static void
 forwarder_over(struct sq_amqp_half *h)
 {
-	struct sq_forwarder *f = forwarder_of(h);
+	struct sq_amqp_forwarder *f = forwarder_of(h);
 	void (*closed)(void *arg) = h->closed;
 	void *arg = h->closed_arg;
 	struct sq_amqp_item *it;
@@ -96,10 +105,11 @@ forwarder_over(struct sq_amqp_half *h)
 static struct sq_forwarder *
 forwarder_open(const struct sq_bridge_env *env, const struct sq_bridge_cfg *cfg, struct sq_buf *err)
 {
-	struct sq_forwarder *f = sq_xcalloc(1, sizeof *f);
+	struct sq_amqp_forwarder *f = sq_xcalloc(1, sizeof *f);
 	struct sq_amqp_half *h = &f->half;
 	struct sq_amqp_peer_cfg peer;
 
+	f->forwarder.ops = &sq_amqp_forwarder_ops;
 	sq_amqp_half_init(h, env, cfg, SQ_BRIDGE_OUT);
 	if (sq_amqp_half_peer_cfg(h, &peer, err) != SQ_OK) {
 		sq_amqp_half_fini(h);
@@ -122,19 +132,20 @@ forwarder_open(const struct sq_bridge_env *env, const struct sq_bridge_cfg *cfg,
 		h->lines[i] = sq_amqp_line_new(&peer, i, &user);
 	}
 	sq_amqp_peer_cfg_fini(&peer);
-	return f;
+	return &f->forwarder;
 }
 
 /* A lane has one line, for good. */
 static unsigned
-forwarder_line(const struct sq_forwarder *f, uint64_t lane)
+forwarder_line(const struct sq_amqp_forwarder *f, uint64_t lane)
 {
 	return (unsigned)((lane * UINT64_C(0x9e3779b97f4a7c15) >> 32) % f->half.n_lines);
 }
 
 static void
-forwarder_offer(struct sq_forwarder *f, struct sq_offered *const *items, size_t n)
+forwarder_offer(struct sq_forwarder *forwarder, struct sq_offered *const *items, size_t n)
 {
+	struct sq_amqp_forwarder *f = forwarder_out(forwarder);
 	bool given[SQ_AMQP_LINES_MAX] = {false};
 
 	f->n_out += (unsigned)n;
@@ -155,30 +166,32 @@ forwarder_offer(struct sq_forwarder *f, struct sq_offered *const *items, size_t 
 	for (unsigned i = 0; i < f->half.n_lines; i++)
 		if (given[i])
 			sq_amqp_line_wake(f->half.lines[i]);
-	if (forwarder_room(f) == 0)
+	if (forwarder_room(&f->forwarder) == 0)
 		f->starved = true;
 }
 
 static void
-forwarder_status(const struct sq_forwarder *f, struct sq_buf *json)
+forwarder_status(const struct sq_forwarder *forwarder, struct sq_buf *json)
 {
+	struct sq_amqp_forwarder *f = forwarder_out(forwarder);
 	bool blocked = false;
 
 	sq_amqp_half_status(&f->half, json);
-	pthread_mutex_lock((pthread_mutex_t *)(uintptr_t)&f->half.lock);
+	pthread_mutex_lock(&f->half.lock);
 	for (unsigned i = 0; i < f->half.n_lines; i++)
 		blocked |= f->lines[i].blocked;
-	pthread_mutex_unlock((pthread_mutex_t *)(uintptr_t)&f->half.lock);
+	pthread_mutex_unlock(&f->half.lock);
 	sq_buf_printf(json, ",\"blocked\":%s", blocked ? "true" : "false");
 }
 
 static void
-forwarder_close(struct sq_forwarder *f, unsigned within_ms, void (*closed)(void *arg), void *arg)
+forwarder_close(
+    struct sq_forwarder *forwarder, unsigned within_ms, void (*closed)(void *arg), void *arg)
 {
-	sq_amqp_half_close(&f->half, within_ms, closed, arg);
+	sq_amqp_half_close(&forwarder_out(forwarder)->half, within_ms, closed, arg);
 }
 
-const struct sq_forwarder_ops sq_amqp_forwarder = {.open = forwarder_open,
+const struct sq_forwarder_ops sq_amqp_forwarder_ops = {.open = forwarder_open,
     .room = forwarder_room,
     .offer = forwarder_offer,
     .status = forwarder_status,

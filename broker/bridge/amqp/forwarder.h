@@ -4,6 +4,6 @@
 
 #include "broker/bridge/bridge.h"
 
-extern const struct sq_forwarder_ops sq_amqp_forwarder;
+extern const struct sq_forwarder_ops sq_amqp_forwarder_ops;
 
 #endif

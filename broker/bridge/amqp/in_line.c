@@ -102,7 +102,7 @@ line_tell(struct sq_amqp_in_line *l, struct sq_amqp_peer *peer, struct sq_buf *w
 static bool
 line_bring_of(struct sq_amqp_in_line *l, struct sq_amqp_consumer *c)
 {
-	struct sq_inlet *in = l->in;
+	struct sq_amqp_inlet *in = l->in;
 	struct sq_amqp_arrival *a;
 	bool any = false;
 
@@ -120,7 +120,7 @@ line_bring_of(struct sq_amqp_in_line *l, struct sq_amqp_consumer *c)
 static void
 line_bring(struct sq_amqp_in_line *l, struct sq_amqp_wants *wants)
 {
-	struct sq_inlet *in = l->in;
+	struct sq_amqp_inlet *in = l->in;
 	uint64_t now_ms = sq_clock_ms();
 	bool any = false;
 
@@ -277,7 +277,7 @@ static void
 line_down(void *arg)
 {
 	struct sq_amqp_in_line *l = arg;
-	struct sq_inlet *in = l->in;
+	struct sq_amqp_inlet *in = l->in;
 
 	line_take(l);
 	pthread_mutex_lock(&in->half.lock);
@@ -316,7 +316,7 @@ const struct sq_amqp_line_user sq_amqp_in_line_user = {.up = line_up,
     .state = line_state};
 
 void
-sq_amqp_in_line_init(struct sq_amqp_in_line *l, struct sq_inlet *in, unsigned index)
+sq_amqp_in_line_init(struct sq_amqp_in_line *l, struct sq_amqp_inlet *in, unsigned index)
 {
 	l->in = in;
 	l->index = index;

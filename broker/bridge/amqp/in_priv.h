@@ -48,7 +48,7 @@ struct sq_amqp_content {
 };
 
 struct sq_amqp_in_line {
-	struct sq_inlet *in;
+	struct sq_amqp_inlet *in;
 	unsigned index;
 	/* The thread's. */
 	struct sq_amqp_consumer *consumers; /* by in[] */
@@ -64,7 +64,8 @@ struct sq_amqp_in_line {
 	struct sq_list settled;
 };
 
-struct sq_inlet {
+struct sq_amqp_inlet {
+	struct sq_inlet inlet;
 	struct sq_amqp_half half;
 	struct sq_amqp_in_line *lines;
 	/* The worker's. */
@@ -76,7 +77,7 @@ struct sq_inlet {
 
 extern const struct sq_amqp_line_user sq_amqp_in_line_user;
 
-void sq_amqp_in_line_init(struct sq_amqp_in_line *, struct sq_inlet *, unsigned index);
+void sq_amqp_in_line_init(struct sq_amqp_in_line *, struct sq_amqp_inlet *, unsigned index);
 void sq_amqp_in_line_fini(struct sq_amqp_in_line *);
 void sq_amqp_arrival_free(struct sq_amqp_arrival *);
 

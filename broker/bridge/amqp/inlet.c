@@ -8,14 +8,20 @@
 
 enum { ARRIVED_MAX = 64 }; /* messages that are brought by one call */
 
-static struct sq_inlet *
+static struct sq_amqp_inlet *
+inlet_in(const struct sq_inlet *inlet)
+{
+	return SQ_CONTAINER_OF((struct sq_inlet *)(uintptr_t)inlet, struct sq_amqp_inlet, inlet);
+}
+
+static struct sq_amqp_inlet *
 inlet_of(struct sq_amqp_half *h)
 {
-	return SQ_CONTAINER_OF(h, struct sq_inlet, half);
+	return SQ_CONTAINER_OF(h, struct sq_amqp_inlet, half);
 }
 
 static void
-inlet_wake(struct sq_inlet *in)
+inlet_wake(struct sq_amqp_inlet *in)
 {
 	for (unsigned i = 0; i < in->half.n_lines; i++)
 		sq_amqp_line_wake(in->half.lines[i]);
@@ -25,7 +31,7 @@ inlet_wake(struct sq_inlet *in)
 static void
 inlet_run(struct sq_amqp_half *h)
 {
-	struct sq_inlet *in = inlet_of(h);
+	struct sq_amqp_inlet *in = inlet_of(h);
 	struct sq_arrived *batch[ARRIVED_MAX];
 	struct sq_amqp_arrival *a;
 	size_t n = 1;
@@ -57,7 +63,7 @@ inlet_free_all(struct sq_list *list)
 static void
 inlet_over(struct sq_amqp_half *h)
 {
-	struct sq_inlet *in = inlet_of(h);
+	struct sq_amqp_inlet *in = inlet_of(h);
 	void (*closed)(void *arg) = h->closed;
 	void *arg = h->closed_arg;
 
@@ -76,10 +82,11 @@ inlet_over(struct sq_amqp_half *h)
 static struct sq_inlet *
 inlet_open(const struct sq_bridge_env *env, const struct sq_bridge_cfg *cfg, struct sq_buf *err)
 {
-	struct sq_inlet *in = sq_xcalloc(1, sizeof *in);
+	struct sq_amqp_inlet *in = sq_xcalloc(1, sizeof *in);
 	struct sq_amqp_half *h = &in->half;
 	struct sq_amqp_peer_cfg peer;
 
+	in->inlet.ops = &sq_amqp_inlet_ops;
 	sq_amqp_half_init(h, env, cfg, SQ_BRIDGE_IN);
 	if (sq_amqp_half_peer_cfg(h, &peer, err) != SQ_OK) {
 		sq_amqp_half_fini(h);
@@ -101,12 +108,14 @@ inlet_open(const struct sq_bridge_env *env, const struct sq_bridge_cfg *cfg, str
 		h->lines[i] = sq_amqp_line_new(&peer, i, &user);
 	}
 	sq_amqp_peer_cfg_fini(&peer);
-	return in;
+	return &in->inlet;
 }
 
 static void
-inlet_demand(struct sq_inlet *in, unsigned n)
+inlet_demand(struct sq_inlet *inlet, unsigned n)
 {
+	struct sq_amqp_inlet *in = inlet_in(inlet);
+
 	pthread_mutex_lock(&in->half.lock);
 	in->demand = n;
 	pthread_mutex_unlock(&in->half.lock);
@@ -114,8 +123,9 @@ inlet_demand(struct sq_inlet *in, unsigned n)
 }
 
 static void
-inlet_settled(struct sq_inlet *in, struct sq_arrived *arrived, enum sq_arrival how)
+inlet_settled(struct sq_inlet *inlet, struct sq_arrived *arrived, enum sq_arrival how)
 {
+	struct sq_amqp_inlet *in = inlet_in(inlet);
 	struct sq_amqp_arrival *a = arrived->held;
 
 	sq_list_remove(&a->node);
@@ -130,16 +140,16 @@ inlet_settled(struct sq_inlet *in, struct sq_arrived *arrived, enum sq_arrival h
 static void
 inlet_status(const struct sq_inlet *inlet, struct sq_buf *json)
 {
-	sq_amqp_half_status(&inlet->half, json);
+	sq_amqp_half_status(&inlet_in(inlet)->half, json);
 }
 
 static void
-inlet_close(struct sq_inlet *in, unsigned within_ms, void (*closed)(void *arg), void *arg)
+inlet_close(struct sq_inlet *inlet, unsigned within_ms, void (*closed)(void *arg), void *arg)
 {
-	sq_amqp_half_close(&in->half, within_ms, closed, arg);
+	sq_amqp_half_close(&inlet_in(inlet)->half, within_ms, closed, arg);
 }
 
-const struct sq_inlet_ops sq_amqp_inlet = {.open = inlet_open,
+const struct sq_inlet_ops sq_amqp_inlet_ops = {.open = inlet_open,
     .demand = inlet_demand,
     .settled = inlet_settled,
     .status = inlet_status,

@@ -4,6 +4,6 @@
 
 #include "broker/bridge/bridge.h"
 
-extern const struct sq_inlet_ops sq_amqp_inlet;
+extern const struct sq_inlet_ops sq_amqp_inlet_ops;
 
 #endif

@@ -134,7 +134,7 @@ sq_amqp_out_give_back(struct sq_amqp_out_line *l)
 void
 sq_amqp_out_flush(struct sq_amqp_out_line *l)
 {
-	struct sq_forwarder *f = l->f;
+	struct sq_amqp_forwarder *f = l->f;
 	uint64_t batch;
 
 	if (sq_list_empty(&l->done))

@@ -213,7 +213,7 @@ const struct sq_amqp_line_user sq_amqp_out_line_user = {.up = line_up,
     .state = line_state};
 
 void
-sq_amqp_out_line_init(struct sq_amqp_out_line *l, struct sq_forwarder *f, unsigned index)
+sq_amqp_out_line_init(struct sq_amqp_out_line *l, struct sq_amqp_forwarder *f, unsigned index)
 {
 	uint64_t size = 1;
 

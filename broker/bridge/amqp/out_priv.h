@@ -52,7 +52,7 @@ struct sq_amqp_patience {
 };
 
 struct sq_amqp_out_line {
-	struct sq_forwarder *f;
+	struct sq_amqp_forwarder *f;
 	unsigned index;
 	/* The thread's. */
 	struct sq_amqp_out *map;
@@ -77,7 +77,8 @@ struct sq_amqp_out_line {
 	bool blocked;
 };
 
-struct sq_forwarder {
+struct sq_amqp_forwarder {
+	struct sq_forwarder forwarder;
 	struct sq_amqp_half half;
 	struct sq_amqp_out_line *lines;
 	unsigned window;
@@ -94,7 +95,7 @@ struct sq_forwarder {
 /* What the line's thread calls. */
 extern const struct sq_amqp_line_user sq_amqp_out_line_user;
 
-void sq_amqp_out_line_init(struct sq_amqp_out_line *, struct sq_forwarder *, unsigned index);
+void sq_amqp_out_line_init(struct sq_amqp_out_line *, struct sq_amqp_forwarder *, unsigned index);
 void sq_amqp_out_line_fini(struct sq_amqp_out_line *);
 
 /* Thread: the line's. */

@@ -60,6 +60,7 @@ struct out_call {
 };
 
 struct out_half {
+	struct sq_forwarder forwarder;
 	const struct sq_bridge_env *env;
 	const struct sq_bridge_cfg *cfg;
 	struct sq_sqs_client *client;
@@ -443,6 +444,13 @@ out_work(struct out_half *f)
 
 /* --- offers --- */
 
+static struct out_half *
+forwarder_out(const struct sq_forwarder *forwarder)
+{
+	return SQ_CONTAINER_OF(
+	    (struct sq_forwarder *)(uintptr_t)forwarder, struct out_half, forwarder);
+}
+
 static struct out_line *
 out_line(const struct out_half *f, unsigned rule)
 {
@@ -480,9 +488,9 @@ item_map(struct out_half *f, struct out_item *i)
 }
 
 static void
-forwarder_offer(struct sq_forwarder *bridge, struct sq_offered *const *items, size_t n)
+forwarder_offer(struct sq_forwarder *forwarder, struct sq_offered *const *items, size_t n)
 {
-	struct out_half *f = (void *)bridge;
+	struct out_half *f = forwarder_out(forwarder);
 
 	for (size_t k = 0; k < n; k++) {
 		struct out_item *i = sq_xcalloc(1, sizeof *i);
@@ -557,6 +565,7 @@ forwarder_open(const struct sq_bridge_env *env, const struct sq_bridge_cfg *cfg,
 {
 	struct out_half *f = sq_xcalloc(1, sizeof *f);
 
+	f->forwarder.ops = &sq_sqs_forwarder_ops;
 	f->env = env;
 	f->cfg = cfg;
 	f->patience.run = out_patience;
@@ -583,30 +592,26 @@ forwarder_open(const struct sq_bridge_env *env, const struct sq_bridge_cfg *cfg,
 		sq_list_init(&f->lines[k].waiting);
 		f->n_lines++;
 	}
-	return (void *)f;
+	return &f->forwarder;
 }
 
 static unsigned
-forwarder_room(const struct sq_forwarder *bridge)
+forwarder_room(const struct sq_forwarder *forwarder)
 {
-	const struct out_half *f = (const void *)bridge;
-
-	return out_has_room(f);
+	return out_has_room(forwarder_out(forwarder));
 }
 
 static void
-forwarder_status(const struct sq_forwarder *bridge, struct sq_buf *json)
+forwarder_status(const struct sq_forwarder *forwarder, struct sq_buf *json)
 {
-	const struct out_half *f = (const void *)bridge;
-
-	sq_sqs_client_status(f->client, json);
+	sq_sqs_client_status(forwarder_out(forwarder)->client, json);
 }
 
 static void
 forwarder_close(
-    struct sq_forwarder *bridge, unsigned within_ms, void (*closed)(void *arg), void *arg)
+    struct sq_forwarder *forwarder, unsigned within_ms, void (*closed)(void *arg), void *arg)
 {
-	struct out_half *f = (void *)bridge;
+	struct out_half *f = forwarder_out(forwarder);
 
 	f->closing = true;
 	f->closed = closed;
@@ -620,7 +625,7 @@ forwarder_close(
 		sq_worker_alarm(&f->patience, sq_clock_ms() + within_ms);
 }
 
-const struct sq_forwarder_ops sq_sqs_forwarder = {.open = forwarder_open,
+const struct sq_forwarder_ops sq_sqs_forwarder_ops = {.open = forwarder_open,
     .room = forwarder_room,
     .offer = forwarder_offer,
     .status = forwarder_status,

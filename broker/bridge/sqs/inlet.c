@@ -34,8 +34,7 @@ enum {
 struct in_source {
 	struct in_half *inlet;
 	struct sq_sqs_queue *queue;
-	unsigned rule;
-	unsigned polls, polls_wanted;
+	unsigned rule, polls, polls_wanted;
 	unsigned asked;         /* messages that calls which are out may bring */
 	unsigned batch;         /* messages of a call */
 	unsigned n;             /* items */
@@ -76,6 +75,7 @@ struct in_call {
 };
 
 struct in_half {
+	struct sq_inlet inlet;
 	const struct sq_bridge_env *env;
 	const struct sq_bridge_cfg *cfg;
 	struct sq_sqs_client *client;
@@ -93,6 +93,7 @@ struct in_half {
 };
 
 static void in_post(struct in_half *);
+static void in_finish(struct in_half *);
 
 static void
 in_alarm_at(struct in_half *in, uint64_t ms)
@@ -519,8 +520,6 @@ source_receive(struct in_half *in, struct in_source *s)
 
 /* --- work --- */
 
-static void in_finish(struct in_half *);
-
 /* The earliest time at which there is something to do. */
 static void
 in_arm(struct in_half *in, uint64_t now)
@@ -581,10 +580,16 @@ in_changed(void *arg)
 
 /* --- the user's --- */
 
-static void
-inlet_demand(struct sq_inlet *bridge, unsigned n)
+static struct in_half *
+inlet_in(const struct sq_inlet *inlet)
 {
-	struct in_half *in = (void *)bridge;
+	return SQ_CONTAINER_OF((struct sq_inlet *)(uintptr_t)inlet, struct in_half, inlet);
+}
+
+static void
+inlet_demand(struct sq_inlet *inlet, unsigned n)
+{
+	struct in_half *in = inlet_in(inlet);
 
 	in->demand = n;
 	if (n == 0)
@@ -593,9 +598,9 @@ inlet_demand(struct sq_inlet *bridge, unsigned n)
 }
 
 static void
-inlet_settled(struct sq_inlet *bridge, struct sq_arrived *a, enum sq_arrival how)
+inlet_settled(struct sq_inlet *inlet, struct sq_arrived *a, enum sq_arrival how)
 {
-	struct in_half *in = (void *)bridge;
+	struct in_half *in = inlet_in(inlet);
 	struct in_item *i = a->held;
 	uint64_t wait = SQ_BRIDGE_LATER_MS;
 
@@ -616,11 +621,9 @@ inlet_settled(struct sq_inlet *bridge, struct sq_arrived *a, enum sq_arrival how
 }
 
 static void
-inlet_status(const struct sq_inlet *bridge, struct sq_buf *json)
+inlet_status(const struct sq_inlet *inlet, struct sq_buf *json)
 {
-	const struct in_half *in = (const void *)bridge;
-
-	sq_sqs_client_status(in->client, json);
+	sq_sqs_client_status(inlet_in(inlet)->client, json);
 }
 
 /* --- life --- */
@@ -645,6 +648,7 @@ inlet_open(const struct sq_bridge_env *env, const struct sq_bridge_cfg *cfg, str
 {
 	struct in_half *in = sq_xcalloc(1, sizeof *in);
 
+	in->inlet.ops = &sq_sqs_inlet_ops;
 	in->env = env;
 	in->cfg = cfg;
 	in->alarm.run = in_alarm;
@@ -670,13 +674,13 @@ inlet_open(const struct sq_bridge_env *env, const struct sq_bridge_cfg *cfg, str
 		s->batch = SQ_SQS_BATCH_MAX;
 		sq_list_init(&s->deletes);
 	}
-	return (void *)in;
+	return &in->inlet;
 }
 
 static void
-inlet_close(struct sq_inlet *bridge, unsigned within_ms, void (*closed)(void *arg), void *arg)
+inlet_close(struct sq_inlet *inlet, unsigned within_ms, void (*closed)(void *arg), void *arg)
 {
-	struct in_half *in = (void *)bridge;
+	struct in_half *in = inlet_in(inlet);
 
 	in->closing = true;
 	in->closed = closed;
@@ -689,7 +693,7 @@ inlet_close(struct sq_inlet *bridge, unsigned within_ms, void (*closed)(void *ar
 	in_post(in);
 }
 
-const struct sq_inlet_ops sq_sqs_inlet = {.open = inlet_open,
+const struct sq_inlet_ops sq_sqs_inlet_ops = {.open = inlet_open,
     .demand = inlet_demand,
     .settled = inlet_settled,
     .status = inlet_status,
