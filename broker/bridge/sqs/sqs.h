@@ -1,6 +1,6 @@
 /* Bridges to Amazon SQS, and to what speaks its protocol (docs/bridges.md, "sqs").
  *
- *   forwarder.c           SendMessageBatch
+ *   forwarder.c, out_*.c  SendMessageBatch
  *   inlet.c, in_*.c       ReceiveMessage, DeleteMessageBatch, ChangeMessageVisibilityBatch
  *     client.c   calls by net/curl, signed; whether each queue can be asked
  *     place.c    where a queue is, and who may ask there
