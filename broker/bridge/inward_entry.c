@@ -33,13 +33,19 @@ entry_bury(struct sq_inward_batch *b, struct sq_publish *p, const struct sq_inwa
 {
 	struct sq_inward *in = b->of;
 	bool too_large = strcmp(reason, "too-large") == 0;
+	struct sq_buf queue = {0};
 	struct sq_msg letter;
 
 	if (sq_memory_level() == SQ_MEMORY_REFUSED || sq_route_store_full(p))
 		return false;
 	letter = sq_arrival_letter(e->of, in->env.queue, too_large);
-	sq_dead_letter(
-	    p->broker, in->tenant, p->txn, &letter, in->env.queue, reason, detail, false);
+	/* As the queue's name is shown (broker/group/queue_view.h): a bridge has letters of one name,
+	 * both ways. */
+	sq_buf_printf(&queue, "queue~%s~%s", sq_tenant_name(in->tenant), in->env.queue);
+	sq_buf_u8(&queue, '\0');
+	sq_dead_letter(p->broker, in->tenant, p->txn, &letter, (const char *)sq_buf_data(&queue),
+	    reason, detail, false);
+	sq_buf_fini(&queue);
 	sq_msg_unref(&letter);
 	return true;
 }

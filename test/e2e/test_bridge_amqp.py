@@ -395,6 +395,6 @@ async def test_what_can_not_be_published_is_a_dead_letter(env):
         reasons = [(dict(user)["sqmqos-dead-reason"], payload) for user, payload in got]
         assert reasons == [("unmappable", b"nowhere"), ("too-large", b""), ("too-large", b""),
                            ("unmappable", b"too long"), ("unmappable", b"too deep")], reasons
-        assert all(dict(user)["sqmqos-dead-queue"] == "bridge.b" for user, _ in got), got
+        assert all(dict(user)["sqmqos-dead-queue"] == f"queue~{SPACE}~bridge.b" for user, _ in got), got
         await w.until("b", lambda b: b["in"]["messages"]["dead"] == 5 and b["in"]["messages"]["ok"] == 1)
         env.check_leftovers = False  # dead letters

@@ -70,6 +70,7 @@ expect_letter(const char *topic, const char *reason, const char *detail)
 	cr_assert_not_null(d, "no letter");
 	cr_assert(sq_bytes_are(sq_image_topic(d->msg.image), topic));
 	cr_expect_str_eq(delivery_prop(d, "sqmqos-dead-reason"), reason);
+	cr_expect_str_eq(delivery_prop(d, "sqmqos-dead-queue"), "queue~s~bridge.b");
 	text = delivery_prop(d, "sqmqos-dead-detail");
 	if (detail != NULL && text != NULL)
 		cr_expect_str_eq(text, detail);

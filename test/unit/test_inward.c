@@ -608,7 +608,7 @@ expect_letter(const char *payload, const char *topic, const char *reason, const 
 
 	cr_assert_str_eq(d->topic, topic);
 	cr_assert_str_eq(delivery_prop(d, "sqmqos-dead-reason"), reason);
-	cr_assert_str_eq(delivery_prop(d, "sqmqos-dead-queue"), "bridge.rabbit");
+	cr_assert_str_eq(delivery_prop(d, "sqmqos-dead-queue"), "queue~s~bridge.rabbit");
 	cr_assert_not_null(strstr(delivery_prop(d, "sqmqos-dead-detail"), detail), "%s",
 	    delivery_prop(d, "sqmqos-dead-detail"));
 	cr_assert_eq(peer_settle(&sub, SQ_SETTLE_ACK, d->delivery, 1), 204);
