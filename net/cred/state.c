@@ -94,14 +94,27 @@ state_renewal(const struct sq_cred *c, const struct sq_cred_kept *v)
 	return left > LEAST_MS ? left : LEAST_MS;
 }
 
+/* Whether the same was said of others of that scope: each half of a bridge has its own. */
+static bool
+state_is_said(const struct sq_cred *c)
+{
+	SQ_LIST_FOR_EACH(o, &c->all->open, struct sq_cred, node)
+		if (o != c && strcmp(o->scope, c->scope) == 0 && o->source.from == c->source.from &&
+		    sq_cred_good(o) == sq_cred_good(c) &&
+		    (c->why == NULL ? o->said : o->why != NULL && strcmp(o->why, c->why) == 0))
+			return true;
+	return false;
+}
+
 /* One line for each change. */
 static void
 state_say(struct sq_cred *c, const char *was)
 {
 	char until[SQ_RFC3339_MAX] = "they are replaced";
+	bool known = state_is_said(c);
 
 	if (c->why == NULL) {
-		if (!c->said)
+		if (!c->said && !known)
 			SQ_INFO(c->scope, "AWS credentials are there, from %s%s",
 			    sq_cred_from_name(c->source.from),
 			    c->source.role != NULL ? ", with which the role is assumed" : "");
@@ -109,7 +122,7 @@ state_say(struct sq_cred *c, const char *was)
 		return;
 	}
 	c->said = false;
-	if (was != NULL && strcmp(was, c->why) == 0)
+	if (known || (was != NULL && strcmp(was, c->why) == 0))
 		return;
 	if (!sq_cred_good(c)) {
 		SQ_WARN(c->scope, "no AWS credentials: %s", c->why);

@@ -757,3 +757,48 @@ Test(cred, sts_is_nowhere_but_in_a_region)
 	cred = sq_cred_open(all, &(struct sq_cred_cfg){.scope = "test"});
 	await_none("STS needs a region");
 }
+
+/* How many lines the log has with that text. */
+static unsigned
+count_logged(const char *text)
+{
+	char line[1024];
+	FILE *f = fopen(path_of("log"), "r");
+	unsigned n = 0;
+
+	cr_assert_not_null(f);
+	while (fgets(line, sizeof line, f) != NULL)
+		n += strstr(line, text) != NULL;
+	fclose(f);
+	return n;
+}
+
+Test(cred, what_two_of_a_scope_have_is_said_once)
+{
+	struct sq_cred *other;
+	int fd = open(path_of("log"), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+
+	cr_assert_geq(fd, 0);
+	cr_assert_eq(dup2(fd, STDERR_FILENO), STDERR_FILENO);
+	set("AWS_ACCESS_KEY_ID", "ENV");
+	set("AWS_SECRET_ACCESS_KEY", "secret");
+	open_env(NULL);
+	other = cred;
+	open_env(NULL);
+	cr_expect_eq(count_logged("are there"), 1);
+	sq_cred_close(&other);
+	other = sq_cred_open(all, &(struct sq_cred_cfg){.scope = "another"});
+	cr_expect_eq(count_logged("are there"), 2, "of another scope it is said, too");
+	sq_cred_close(&other);
+	sq_cred_close(&cred);
+	open_env(NULL);
+	cr_expect_eq(count_logged("are there"), 3, "and when both have gone");
+	sq_cred_close(&cred);
+	unset("AWS_ACCESS_KEY_ID");
+	open_env(NULL);
+	other = cred;
+	open_env(NULL);
+	cr_expect_eq(count_logged("no AWS credentials"), 1);
+	sq_cred_close(&other);
+	close(fd);
+}
