@@ -7,6 +7,7 @@
 
 #include "broker/bridge/cfg.h"
 #include "broker/bridge/kinds/checks.h"
+#include "broker/bridge/kinds/kinds.h"
 #include "broker/config/config.h"
 #include "broker/config/queue_file.h"
 #include "core/file.h"
@@ -95,7 +96,32 @@ struct lint {
 static void
 lint_counted(struct sq_buf *out, const char *path, size_t n, const char *what)
 {
-	sq_buf_printf(out, "%s: good, with %zu %s%s\n", path, n, what, n == 1 ? "" : "s");
+	sq_buf_printf(out, "%s: good, with %zu %s%s", path, n, what, n == 1 ? "" : "s");
+}
+
+static bool
+lint_has_kind(const struct sq_bridge_cfgs *c, unsigned kind)
+{
+	for (size_t i = 0; i < c->bridges.n; i++)
+		if (((const struct sq_bridge_cfg *)c->bridges.v)[i].kind == kind)
+			return true;
+	return false;
+}
+
+/* A good file, and the kinds in it that this program has not: another one may. */
+static void
+lint_good_bridges(const struct sq_bridge_cfgs *c, const char *path, struct sq_buf *out)
+{
+	const char *between = ", but this program is built without ";
+
+	lint_counted(out, path, c->bridges.n, "bridge");
+	for (unsigned i = 0; sq_bridge_kind_names[i] != NULL; i++) {
+		if (!lint_has_kind(c, i) || sq_bridge_kind(i) != NULL)
+			continue;
+		sq_buf_printf(out, "%s%s", between, sq_bridge_kind_names[i]);
+		between = ", ";
+	}
+	sq_buf_printf(out, "\n");
 }
 
 /* The bridge of that name in a file before; NULL: there is none. */
@@ -132,7 +158,7 @@ lint_bridges(
 		rc = SQ_EINVAL;
 	}
 	if (rc == SQ_OK)
-		lint_counted(out, path, c->bridges.n, "bridge");
+		lint_good_bridges(c, path, out);
 	l->n++;
 	return rc;
 }
@@ -143,8 +169,10 @@ lint_subscribers(const char *path, struct sq_bytes text, struct sq_buf *out, str
 	struct sq_file_queues q = {0};
 	int rc = sq_queue_file_read(path, text, &q, err);
 
-	if (rc == SQ_OK)
+	if (rc == SQ_OK) {
 		lint_counted(out, path, q.n, "queue");
+		sq_buf_printf(out, "\n");
+	}
 	sq_file_queues_fini(&q);
 	return rc;
 }
