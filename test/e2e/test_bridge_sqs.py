@@ -396,6 +396,29 @@ async def test_a_server_that_answers_in_vain_is_asked_less_and_less(env):
     await s.empty(back)
 
 
+async def test_after_an_answer_that_was_too_large_it_asks_for_more_again_bit_by_bit(env):
+    s = await sqs(env)
+    back = await s.create("replies")
+    asked = []
+
+    def fault(action, request):
+        if action != "ReceiveMessage":
+            return None
+        asked.append(request["MaxNumberOfMessages"])
+        return "endless" if len(asked) == 1 else None
+    s.proxy.fault = fault
+    stack, client = await bridged(env, s, b=into("replies", "in/a"))
+    await is_up(stack, "b", "in", False)
+    await is_up(stack, "b", "in")
+
+    async def more():
+        await s.call("send_message_batch", QueueUrl=back, Entries=[{"Id": str(i), "MessageBody": str(i)} for i in range(10)])
+        return 7 in asked[1:]
+    await eventually(more, "it asks for more", 120)
+    assert asked[:2] == [10, 5] and asked.index(6) >= 32 and asked.index(7) - asked.index(6) >= 20, asked
+    await s.empty(back)
+
+
 async def test_a_server_that_hangs_does_not_hold_up_the_end(env):
     """What the inlet holds would be handed back by more calls than there may be at a time."""
     s = await sqs(env)

@@ -15,9 +15,10 @@ struct sq_sqs_in_source {
 	struct sq_sqs_queue *queue;
 	unsigned rule;
 	unsigned polls, polls_wanted;
-	unsigned asked;         /* messages that calls which are out may bring */
-	unsigned batch;         /* messages of a call */
-	unsigned n;             /* items */
+	unsigned asked;  /* messages that calls which are out may bring */
+	unsigned batch;  /* messages of a call; fewer for a while after an answer was too large */
+	unsigned fitted; /* answers since 'batch' has changed */
+	unsigned n;      /* items */
 	struct sq_list deletes; /* items that are to be deleted */
 	uint64_t deletes_ms;    /* not before that */
 	struct sq_sqs_vain vain;

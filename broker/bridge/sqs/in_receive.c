@@ -6,7 +6,10 @@
 #include "core/log.h"
 #include "core/mem.h"
 
-enum { MESSAGE_OVERHEAD = 8192 }; /* bytes of a message in an answer beside its body */
+enum {
+	MESSAGE_OVERHEAD = 8192, /* bytes of a message in an answer beside its body */
+	FITTED_MAX = 32,         /* answers that fit until one more message is asked for */
+};
 
 struct receive {
 	struct sq_sqs_call call;
@@ -59,6 +62,21 @@ receive_item(struct sq_sqs_inlet *in, struct receive *k, const struct sq_sqs_rec
 	return i;
 }
 
+/* Fewer messages at a time where they were too large for an answer.  What was in it is hidden, and was
+ * counted as received, so more are tried slowly. */
+static void
+receive_adapt_batch(struct sq_sqs_in_source *s, const struct receive *k)
+{
+	if (k->call.large && s->batch > 1) {
+		s->batch /= 2;
+		s->fitted = 0;
+	} else if (k->call.said.fault == SQ_SQS_DONE && k->messages.n > 0 &&
+	    s->batch < SQ_SQS_BATCH_MAX && ++s->fitted == FITTED_MAX) {
+		s->batch++;
+		s->fitted = 0;
+	}
+}
+
 /* More calls while there is more than one brings, fewer while there is nothing. */
 static void
 receive_adapt(struct sq_sqs_inlet *in, struct receive *k)
@@ -66,8 +84,7 @@ receive_adapt(struct sq_sqs_inlet *in, struct receive *k)
 	struct sq_sqs_in_source *s = k->source;
 	unsigned most = (unsigned)sq_bridge_cfg_in(in->cfg, s->rule)->parallel;
 
-	if (k->call.large && s->batch > 1)
-		s->batch /= 2;
+	receive_adapt_batch(s, k);
 	if (k->call.said.fault != SQ_SQS_DONE)
 		s->polls_wanted = 1;
 	else if (k->messages.n == k->asked && s->polls_wanted < most)
