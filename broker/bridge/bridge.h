@@ -138,8 +138,8 @@ struct sq_bridge_env {
 	void (*offered)(void *owner, struct sq_offered *, const struct sq_offer_end *);
 	/* The inlet: brings messages, of which each ends by settled(); no more than it was asked for. */
 	void (*arrived)(void *owner, struct sq_arrived *const *, size_t n);
-	/* Either: the peer can be spoken to, or can't, and why.  Said at each change; the user logs it
-	 * once, and counts. */
+	/* Either: the peer can be spoken to, or can't, and why.  Said at each change, also of 'why' while
+	 * it is up, as of a queue that is not there; the user logs it once, and counts. */
 	void (*state)(void *owner, enum sq_bridge_half, bool up, const char *why);
 	void *owner;
 };

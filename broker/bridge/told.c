@@ -56,6 +56,8 @@ sq_bridge_tell_state(struct sq_bridge_told *t, enum sq_bridge_half half, bool up
 {
 	const char *name = sq_bridge_half_name(half);
 	bool is_new = told_is_new(t, half, up);
+	bool other = up && !is_new && why != NULL &&
+	    strncmp(t->state[half].why, why, sizeof t->state[half].why - 1) != 0;
 
 	pthread_mutex_lock(&t->lock);
 	if (is_new || why != NULL)
@@ -64,10 +66,13 @@ sq_bridge_tell_state(struct sq_bridge_told *t, enum sq_bridge_half half, bool up
 		t->state[half].since_ms = sq_clock_wall_ms();
 	atomic_store(&t->up[half], up);
 	pthread_mutex_unlock(&t->lock);
+	if (other)
+		SQ_INFO(t->scope, "%s: the peer is there: %s", name, why);
 	if (!is_new)
 		return;
 	if (up)
-		SQ_INFO(t->scope, "%s: the peer is there", name);
+		SQ_INFO(t->scope, "%s: the peer is there%s%s", name, why != NULL ? ": " : "",
+		    why != NULL ? why : "");
 	else
 		SQ_WARN(t->scope, "%s: the peer is away: %s", name,
 		    why != NULL ? why : "no reason is known");

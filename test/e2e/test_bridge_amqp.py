@@ -236,6 +236,47 @@ async def test_a_queue_that_is_deleted_is_told_and_waited_for(env):
         assert 1 <= len(down) <= 2 and "was deleted" in down[0], w.lines("b")
 
 
+async def test_queues_go_on_beside_one_that_is_not_there(env):
+    """One of three is missing at the start, another one is deleted: by one connection, the others go on, and
+    each flows again by itself once it is made."""
+    async with World(env) as w:
+        proxy = await Proxy(w.rabbit.port(), w.rabbit.nodes[0].amqp).start()
+        for name in ("a", "b"):
+            w.queue(name)
+        await w.start(b=w.bridge(url=[f"amqp://127.0.0.1:{proxy.port}"],
+                                 **{"in": [{"queue": name, "to": "in/" + name} for name in ("late", "a", "b")]}))
+        c = await w.client("in/#")
+
+        async def flows(*names):
+            for name in names:
+                w.channel.basic_publish("", name, name.encode())
+                got = await c.receive()
+                assert (got.topic, got.payload) == ("in/" + name, name.encode()), got
+
+        async def lacks(*names):
+            def so(b):
+                words = b["in"].get("lacks", "")
+                return b["in"]["up"] and [n for n in ("late", "a", "b") if f"queue {n}:" in words] == list(names)
+            await w.until("b", so, f"it is up, but for {names}")
+            assert (", but: queue" in w.last["in"]["why"]) == bool(names), w.last
+        await lacks("late")
+        await flows("a", "b")
+        w.channel.queue_delete("a")
+        await lacks("late", "a")
+        await flows("b")
+        w.queue("late", "quorum")
+        await lacks("a")
+        await flows("late", "b")
+        w.queue("a")
+        await lacks()
+        await flows("a", "late", "b")
+        assert proxy.taken == 1, "by one connection"
+        for name, words in (("late", "NOT_FOUND"), ("a", "was deleted")):
+            assert [line for line in w.lines("b") if f"but: queue {name}: " in line and words in line], w.lines("b")
+        assert len([line for line in w.lines("b") if "the peer is there" in line]) == 4, w.lines("b")
+        await proxy.stop()
+
+
 @scenario(timeout_s=180)
 async def test_what_is_wrong_is_told_in_one_line(env):
     ca, other = ClientCa(env.folder / "ca"), ClientCa(env.folder / "other")

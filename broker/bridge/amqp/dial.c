@@ -306,7 +306,7 @@ dial_start(struct sq_amqp_peer *p, const struct sq_amqp_peer_cfg *cfg, struct sq
 static int
 dial_tune(struct sq_amqp_peer *p, struct sq_buf *why)
 {
-	amqp_connection_tune_ok_t ok = {.channel_max = SQ_AMQP_CHANNEL,
+	amqp_connection_tune_ok_t ok = {.channel_max = SQ_AMQP_LOOK_CHANNEL,
 	    .frame_max = SQ_AMQP_FRAME_MAX,
 	    .heartbeat = (uint16_t)p->heartbeat_s};
 	const amqp_connection_tune_t *tune;
@@ -320,10 +320,13 @@ dial_tune(struct sq_amqp_peer *p, struct sq_buf *why)
 		ok.frame_max = tune->frame_max;
 	if (ok.frame_max < FRAME_MIN)
 		return sq_amqp_peer_nonsense(p, "its frames are too small", why);
+	if (tune->channel_max != 0 && tune->channel_max < ok.channel_max)
+		ok.channel_max = tune->channel_max;
 	if (tune->heartbeat != 0 && tune->heartbeat < ok.heartbeat)
 		ok.heartbeat = tune->heartbeat;
 	sq_amqp_peer_done(p);
 	p->frame_max = ok.frame_max;
+	p->channels = ok.channel_max;
 	p->heartbeat_s = ok.heartbeat;
 	rc = amqp_tune_connection(p->state, ok.channel_max, (int)ok.frame_max, ok.heartbeat);
 	if (rc == AMQP_STATUS_OK)

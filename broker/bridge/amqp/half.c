@@ -23,11 +23,53 @@ half_news(struct sq_amqp_half *h, bool up, const char *why)
 	h->news[at] = (struct sq_amqp_news){.up = up, .why = sq_xmemdup0(why, len)};
 }
 
+/* Under the lock: what one of the lines lacks; NULL: nothing. */
+static const char *
+half_lacks(const struct sq_amqp_half *h)
+{
+	for (unsigned i = 0; i < h->n_lines; i++)
+		if (h->lacks[i] != NULL)
+			return h->lacks[i];
+	return NULL;
+}
+
+/* Under the lock. */
+static void
+half_news_up(struct sq_amqp_half *h)
+{
+	const char *lacks = half_lacks(h);
+	struct sq_buf text = {0};
+	char *s;
+
+	sq_buf_printf(&text, "%s", h->peer);
+	if (lacks != NULL)
+		sq_buf_printf(&text, ", but: %s", lacks);
+	s = sq_buf_take_text(&text);
+	half_news(h, true, s);
+	free(s);
+	free(h->lacks_told);
+	h->lacks_told = lacks != NULL ? sq_xstrdup(lacks) : NULL;
+}
+
+/* Under the lock.  Tells what has changed of what a half lacks that is told to be up. */
+static void
+half_set_lacks(struct sq_amqp_half *h, unsigned line, const char *what)
+{
+	const char *now, *before = h->lacks_told;
+
+	free(h->lacks[line]);
+	h->lacks[line] = what != NULL ? sq_xstrdup(what) : NULL;
+	now = half_lacks(h);
+	if (h->up > 0 && !h->unproved &&
+	    (now == NULL || before == NULL ? now != before : strcmp(now, before) != 0))
+		half_news_up(h);
+}
+
 /* Under the lock. */
 static void
 half_is_up(struct sq_amqp_half *h)
 {
-	half_news(h, true, h->peer);
+	half_news_up(h);
 	h->told = 0;
 	h->unproved = h->doubt = false;
 	free(h->trouble);
@@ -64,11 +106,21 @@ sq_amqp_half_state(
 	h->up += (unsigned)up - (unsigned)h->line_up[line];
 	h->line_up[line] = up;
 	if (!up) {
+		half_set_lacks(h, line, NULL);
 		free(h->trouble);
 		h->trouble = sq_xstrdup(why);
 		if (h->up == 0)
 			half_is_down(h, trouble, why);
 	}
+	pthread_mutex_unlock(&h->lock);
+	sq_amqp_half_post(h);
+}
+
+void
+sq_amqp_half_lacks(struct sq_amqp_half *h, unsigned line, const char *what)
+{
+	pthread_mutex_lock(&h->lock);
+	half_set_lacks(h, line, what);
 	pthread_mutex_unlock(&h->lock);
 	sq_amqp_half_post(h);
 }
@@ -156,6 +208,9 @@ sq_amqp_half_fini(struct sq_amqp_half *h)
 {
 	for (unsigned i = 0; i < h->n_news; i++)
 		free(h->news[i].why);
+	for (unsigned i = 0; i < h->n_lines; i++)
+		free(h->lacks[i]);
+	free(h->lacks_told);
 	free(h->trouble);
 	free(h->peer);
 	pthread_mutex_destroy(&h->lock);
@@ -220,6 +275,10 @@ sq_amqp_half_status(const struct sq_amqp_half *half, struct sq_buf *json)
 	if (h->trouble != NULL) {
 		sq_buf_printf(json, ",\"trouble\":");
 		sq_json_put_string(json, sq_bytes_of(h->trouble));
+	}
+	if (half_lacks(h) != NULL) {
+		sq_buf_printf(json, ",\"lacks\":");
+		sq_json_put_string(json, sq_bytes_of(half_lacks(h)));
 	}
 	pthread_mutex_unlock(&h->lock);
 }

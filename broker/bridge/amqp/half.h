@@ -40,6 +40,8 @@ struct sq_amqp_half {
 	unsigned told; /* troubles, by bits, since it was up */
 	char *peer;    /* the first one's name since it was up */
 	char *trouble; /* the last one's words; NULL: none since it was up */
+	/* What a line that is up does without, NULL: nothing; and what was told of that. */
+	char *lacks[SQ_AMQP_LINES_MAX], *lacks_told;
 	struct sq_amqp_news news[SQ_AMQP_NEWS_MAX];
 	unsigned n_news;
 	/* The worker's, from close() on. */
@@ -59,6 +61,9 @@ void sq_amqp_half_post(struct sq_amqp_half *);
 /* A line is up, or is not.  Thread: its. */
 void sq_amqp_half_state(
     struct sq_amqp_half *, unsigned line, bool up, enum sq_amqp_trouble, const char *why);
+/* What a line does without, as a queue that is not there; NULL: nothing.  A line that goes down lacks
+ * nothing any more.  Thread: its. */
+void sq_amqp_half_lacks(struct sq_amqp_half *, unsigned line, const char *what);
 /* A line is connected; 'proof': the peer does what it should.  Thread: its. */
 void sq_amqp_half_look(struct sq_amqp_half *, bool proof);
 void

@@ -95,7 +95,7 @@ content_whole(struct sq_amqp_in_line *l, struct sq_amqp_peer *peer, struct sq_bu
 	struct sq_amqp_arrival *a;
 
 	l->content.state = SQ_AMQP_NO_CONTENT;
-	if (!l->consuming)
+	if (!l->consuming || l->consumers[l->content.rule].missing != NULL)
 		return sq_amqp_in_requeue(peer, l->content.tag, why);
 	a = content_arrival(l);
 	l->bytes += a->bytes;
@@ -169,14 +169,23 @@ static int
 content_cancelled(
     struct sq_amqp_in_line *l, struct sq_amqp_peer *peer, amqp_bytes_t tag, struct sq_buf *why)
 {
+	struct sq_buf text = {0};
 	unsigned rule;
+	char *words;
+	bool goes_on;
 
 	if (!content_rule(l, tag, &rule))
 		return content_nonsense(peer, "the end of a consumer that is none", why);
-	sq_buf_printf(why,
+	sq_buf_printf(&text,
 	    "queue %s: the peer has ended the consumer: it was deleted, or its node is down",
 	    sq_bridge_cfg_in(l->in->half.cfg, rule)->queue);
-	return sq_amqp_peer_fail(peer, SQ_AMQP_TOPOLOGY);
+	words = sq_buf_take_text(&text);
+	goes_on = sq_amqp_in_miss(l, peer, rule, words);
+	if (!goes_on)
+		sq_buf_printf(why, "%s", words);
+	free(words);
+	return goes_on ? sq_amqp_in_hand_back(l, peer, rule, why)
+		       : sq_amqp_peer_fail(peer, SQ_AMQP_TOPOLOGY);
 }
 
 static int
@@ -213,7 +222,9 @@ sq_amqp_in_frame(
 	struct sq_amqp_content *c = &l->content;
 	int rc;
 
-	if (frame->frame_type == AMQP_FRAME_METHOD)
+	if (frame->channel == SQ_AMQP_LOOK_CHANNEL)
+		rc = sq_amqp_in_look_frame(l, peer, frame, why);
+	else if (frame->frame_type == AMQP_FRAME_METHOD)
 		rc = content_method(l, peer, &frame->payload.method, why);
 	else if (frame->frame_type == AMQP_FRAME_HEADER && c->state == SQ_AMQP_CONTENT_HEADER)
 		rc = content_header(l, peer, frame, why);
@@ -226,22 +237,4 @@ sq_amqp_in_frame(
 	    (c->state == SQ_AMQP_CONTENT_BODY && c->too_large))
 		sq_amqp_peer_done(peer);
 	return rc;
-}
-
-int
-sq_amqp_in_requeue(struct sq_amqp_peer *peer, uint64_t tag, struct sq_buf *why)
-{
-	amqp_basic_nack_t nack = {.delivery_tag = tag, .requeue = 1};
-
-	return sq_amqp_peer_send(peer, AMQP_BASIC_NACK_METHOD, &nack, why);
-}
-
-void
-sq_amqp_arrival_free(struct sq_amqp_arrival *a)
-{
-	sq_list_remove(&a->node);
-	sq_list_remove(&a->in_order);
-	sq_amqp_in_fini(&a->in);
-	free(a->unmappable);
-	free(a);
 }

@@ -1,6 +1,5 @@
 /* What a line does with messages that have come; see broker/bridge/amqp/in_priv.h. */
 #include <assert.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "broker/bridge/amqp/in_priv.h"
@@ -30,13 +29,6 @@ line_hold(struct sq_amqp_in_line *l, struct sq_amqp_arrival *a)
 	c->resume_ms = sq_clock_ms() + SQ_BRIDGE_LATER_MS;
 }
 
-static void
-line_forget(struct sq_amqp_in_line *l, struct sq_amqp_arrival *a)
-{
-	l->bytes -= a->bytes;
-	sq_amqp_arrival_free(a);
-}
-
 /* Takes in what the user has settled.  What came by a connection that is over comes again by itself. */
 static void
 line_take(struct sq_amqp_in_line *l)
@@ -50,7 +42,7 @@ line_take(struct sq_amqp_in_line *l)
 	SQ_LIST_FOR_EACH_SAFE(a, &settled, struct sq_amqp_arrival, node) {
 		sq_list_remove(&a->node);
 		if (a->epoch != l->epoch) {
-			line_forget(l, a);
+			sq_amqp_in_forget(l, a);
 		} else if (a->how == SQ_ARRIVAL_TAKEN) {
 			a->state = SQ_AMQP_TAKEN;
 			sq_list_push_back(&l->taken, &a->node);
@@ -84,14 +76,14 @@ line_tell(struct sq_amqp_in_line *l, struct sq_amqp_peer *peer, struct sq_buf *w
 	    a->state == SQ_AMQP_TAKEN) {
 		last = a->tag;
 		n++;
-		line_forget(l, a);
+		sq_amqp_in_forget(l, a);
 	}
 	if (n > 0)
 		rc = line_ack(peer, last, n > 1, why);
 	while (
 	    rc == SQ_OK && (a = SQ_LIST_FIRST(&l->taken, struct sq_amqp_arrival, node)) != NULL) {
 		rc = line_ack(peer, a->tag, false, why);
-		line_forget(l, a);
+		sq_amqp_in_forget(l, a);
 	}
 	return rc;
 }
@@ -141,32 +133,14 @@ line_bring(struct sq_amqp_in_line *l, struct sq_amqp_wants *wants)
 
 /* Consumers. */
 
-static amqp_bytes_t
-line_tag(unsigned rule, char room[16])
-{
-	snprintf(room, 16, "%u", rule);
-	return amqp_cstring_bytes(room);
-}
-
-/* Their answers come as frames, among deliveries. */
 static int
 line_consume(struct sq_amqp_in_line *l, struct sq_amqp_peer *peer, struct sq_buf *why)
 {
-	const struct sq_bridge_cfg *cfg = l->in->half.cfg;
-	char tag[16];
 	int rc = SQ_OK;
 
-	for (unsigned i = 0; i < cfg->in.n && rc == SQ_OK; i++) {
-		const struct sq_bridge_in *rule = sq_bridge_cfg_in(cfg, i);
-		amqp_basic_qos_t qos = {.prefetch_count = (uint16_t)rule->prefetch};
-		amqp_basic_consume_t consume = {.queue = amqp_cstring_bytes(rule->queue),
-		    .consumer_tag = line_tag(i, tag),
-		    .nowait = 1};
-
-		rc = sq_amqp_peer_send(peer, AMQP_BASIC_QOS_METHOD, &qos, why);
-		if (rc == SQ_OK)
-			rc = sq_amqp_peer_send(peer, AMQP_BASIC_CONSUME_METHOD, &consume, why);
-	}
+	for (unsigned i = 0; i < l->in->half.cfg->in.n && rc == SQ_OK; i++)
+		if (l->consumers[i].missing == NULL)
+			rc = sq_amqp_in_consume(l, peer, i, why);
 	l->consuming = rc == SQ_OK;
 	return rc;
 }
@@ -175,19 +149,14 @@ line_consume(struct sq_amqp_in_line *l, struct sq_amqp_peer *peer, struct sq_buf
 static int
 line_rest(struct sq_amqp_in_line *l, struct sq_amqp_peer *peer, struct sq_buf *why)
 {
-	char tag[16];
 	int rc = SQ_OK;
 
 	l->consuming = false;
 	for (unsigned i = 0; i < l->in->half.cfg->in.n && rc == SQ_OK; i++) {
-		amqp_basic_cancel_t cancel = {.consumer_tag = line_tag(i, tag), .nowait = 1};
-
-		rc = sq_amqp_peer_send(peer, AMQP_BASIC_CANCEL_METHOD, &cancel, why);
-		SQ_LIST_FOR_EACH_SAFE(a, &l->consumers[i].held, struct sq_amqp_arrival, node) {
-			if (rc == SQ_OK)
-				rc = sq_amqp_in_requeue(peer, a->tag, why);
-			line_forget(l, a);
-		}
+		if (l->consumers[i].missing == NULL)
+			rc = sq_amqp_in_cancel(peer, i, why);
+		if (rc == SQ_OK)
+			rc = sq_amqp_in_hand_back(l, peer, i, why);
 	}
 	return rc;
 }
@@ -252,6 +221,8 @@ line_work(void *arg, struct sq_amqp_peer *peer, struct sq_amqp_wants *wants, str
 	rc = line_tell(l, peer, why);
 	if (rc == SQ_OK)
 		rc = line_want(l, peer, wants, why);
+	if (rc == SQ_OK)
+		rc = sq_amqp_in_look(l, peer, wants, why);
 	if (rc != SQ_OK)
 		return rc;
 	line_bring(l, wants);
@@ -260,16 +231,36 @@ line_work(void *arg, struct sq_amqp_peer *peer, struct sq_amqp_wants *wants, str
 
 /* The connection. */
 
+/* Looks at a queue.  Where it is not there, the peer has closed the channel, and the others go on. */
+static int
+line_look(struct sq_amqp_in_line *l, struct sq_amqp_peer *peer, unsigned rule, struct sq_buf *why)
+{
+	struct sq_buf text = {0};
+	int rc = sq_amqp_topology_in(peer, l->in->half.cfg, rule, &text);
+	char *words = sq_buf_take_text(&text);
+
+	if (rc != SQ_OK && sq_amqp_peer_trouble(peer) == SQ_AMQP_TOPOLOGY &&
+	    sq_amqp_in_miss(l, peer, rule, words))
+		rc = sq_amqp_peer_reopen(peer, why);
+	else if (rc != SQ_OK)
+		sq_buf_printf(why, "%s", words);
+	free(words);
+	return rc;
+}
+
 static int
 line_up(void *arg, struct sq_amqp_peer *peer, struct sq_buf *why)
 {
 	struct sq_amqp_in_line *l = arg;
+	int rc = SQ_OK;
 
 	l->next_tag = 1;
 	l->consuming = false;
 	l->unwanted_ms = 0;
 	l->beat_ms = sq_clock_ms();
-	return sq_amqp_topology_in(peer, l->in->half.cfg, why);
+	for (unsigned i = 0; i < l->in->half.cfg->in.n && rc == SQ_OK; i++)
+		rc = line_look(l, peer, i, why);
+	return rc;
 }
 
 /* All that the user has not seen is forgotten: it comes again. */
@@ -292,8 +283,9 @@ line_down(void *arg)
 		if (a->state == SQ_AMQP_GIVEN)
 			sq_list_remove(&a->in_order); /* the user's, until it is settled */
 		else
-			line_forget(l, a);
+			sq_amqp_in_forget(l, a);
 	}
+	sq_amqp_in_look_over(l);
 	l->epoch++;
 	l->content.state = SQ_AMQP_NO_CONTENT;
 	sq_buf_drain(&l->content.body, sq_buf_len(&l->content.body));

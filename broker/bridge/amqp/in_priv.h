@@ -1,5 +1,6 @@
-/* The inner interface of the inlet: inlet.c is what the worker sees, in_line.c what each line does, and
- * in_content.c makes messages of frames. */
+/* The inner interface of the inlet: inlet.c is what the worker sees, in_line.c what each line does,
+ * in_content.c makes messages of frames, in_look.c looks at queues that are not there, and in_consumer.c
+ * speaks for one queue. */
 #ifndef SQ_BROKER_BRIDGE_AMQP_IN_PRIV_H
 #define SQ_BROKER_BRIDGE_AMQP_IN_PRIV_H
 
@@ -30,8 +31,22 @@ struct sq_amqp_arrival {
 
 /* Of one in[]. */
 struct sq_amqp_consumer {
-	struct sq_list held; /* what the user has not been given, by tags */
-	uint64_t resume_ms;  /* not before that */
+	struct sq_list held;        /* what the user has not been given, by tags */
+	uint64_t resume_ms;         /* not before that */
+	char *missing;              /* its queue is not there: the peer's words; NULL: it is */
+	struct sq_reconnect *retry; /* when it is looked at again; NULL: it was always there */
+};
+
+/* The look at a queue that is under way on the second channel. */
+struct sq_amqp_look {
+	enum {
+		SQ_AMQP_NO_LOOK,
+		SQ_AMQP_LOOK_OPENS,
+		SQ_AMQP_LOOK_DECLARES,
+		SQ_AMQP_LOOK_BINDS,
+		SQ_AMQP_LOOK_CLOSES
+	} state;
+	unsigned rule;
 };
 
 /* The content that is coming. */
@@ -55,6 +70,7 @@ struct sq_amqp_in_line {
 	struct sq_list unacked;
 	struct sq_list taken;
 	struct sq_amqp_content content;
+	struct sq_amqp_look look;
 	uint64_t epoch, next_tag;
 	size_t bytes; /* of what came and is not freed */
 	bool consuming;
@@ -87,5 +103,27 @@ void sq_amqp_arrival_free(struct sq_amqp_arrival *);
 int sq_amqp_in_frame(void *arg, struct sq_amqp_peer *, const amqp_frame_t *, struct sq_buf *why);
 /* Hands a message back at the peer. */
 int sq_amqp_in_requeue(struct sq_amqp_peer *, uint64_t tag, struct sq_buf *why);
+/* The same with all that an in[] has and the user has not seen. */
+int sq_amqp_in_hand_back(
+    struct sq_amqp_in_line *, struct sq_amqp_peer *, unsigned rule, struct sq_buf *why);
+/* Has the peer send what an in[] consumes. */
+int sq_amqp_in_consume(
+    struct sq_amqp_in_line *, struct sq_amqp_peer *, unsigned rule, struct sq_buf *why);
+/* Has it send no more of that. */
+int sq_amqp_in_cancel(struct sq_amqp_peer *, unsigned rule, struct sq_buf *why);
+/* Frees what the peer is told of, or will bring again. */
+void sq_amqp_in_forget(struct sq_amqp_in_line *, struct sq_amqp_arrival *);
+
+/* The queue of an in[] is not there, with the words for that.  False: nothing is left to go on with. */
+bool sq_amqp_in_miss(
+    struct sq_amqp_in_line *, const struct sq_amqp_peer *, unsigned rule, const char *words);
+/* Looks at those that are not there, in their time. */
+int sq_amqp_in_look(
+    struct sq_amqp_in_line *, struct sq_amqp_peer *, struct sq_amqp_wants *, struct sq_buf *why);
+/* A frame of the second channel. */
+int sq_amqp_in_look_frame(
+    struct sq_amqp_in_line *, struct sq_amqp_peer *, const amqp_frame_t *, struct sq_buf *why);
+/* The connection is over: nothing is missing. */
+void sq_amqp_in_look_over(struct sq_amqp_in_line *);
 
 #endif

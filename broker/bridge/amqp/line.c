@@ -14,7 +14,6 @@
 #include "core/clock.h"
 #include "core/mem.h"
 #include "core/thread.h"
-#include "proto/reconnect/reconnect.h"
 
 enum {
 	FRAMES_A_TURN = 1024, /* then work() has its turn */
@@ -56,6 +55,12 @@ static const struct sq_reconnect_cfg line_backoff = {
     .drain_ms = 1,
     .retry_after_max_ms = 1,
 };
+
+struct sq_reconnect *
+sq_amqp_backoff_new(void)
+{
+	return sq_reconnect_new(&line_backoff, sq_random_u64(), sq_clock_ms());
+}
 
 /* Configuration. */
 
@@ -315,7 +320,7 @@ sq_amqp_line_new(
 		abort();
 	pthread_mutex_init(&l->lock, NULL);
 	sq_cond_init(&l->changed);
-	l->reconnect = sq_reconnect_new(&line_backoff, sq_random_u64(), sq_clock_ms());
+	l->reconnect = sq_amqp_backoff_new();
 	sq_thread_start_deep(&l->thread, STACK, line_run, l);
 	return l;
 }

@@ -6,6 +6,7 @@
 #define SQ_BROKER_BRIDGE_AMQP_LINE_H
 
 #include "broker/bridge/amqp/peer.h"
+#include "proto/reconnect/reconnect.h"
 
 /* What the user wants next. */
 struct sq_amqp_wants {
@@ -43,6 +44,9 @@ void sq_amqp_line_wake(struct sq_amqp_line *);
  * are not to be used. */
 void sq_amqp_lines_close(struct sq_amqp_line *const *, size_t n, unsigned within_ms,
     void (*ended)(void *arg), void *arg);
+
+/* When to try again what failed at a peer, the first time at once. */
+struct sq_reconnect *sq_amqp_backoff_new(void);
 
 /* Copies a configuration; frees a copy. */
 void sq_amqp_peer_cfg_copy(const struct sq_amqp_peer_cfg *, struct sq_amqp_peer_cfg *out);

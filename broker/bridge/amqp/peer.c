@@ -132,16 +132,17 @@ sq_amqp_peer_frame(struct sq_amqp_peer *p, uint64_t until_ms, amqp_frame_t *out,
 			return sq_amqp_peer_broken(p, status, why);
 		if (out->frame_type == PROTOCOL_HEADER)
 			return sq_amqp_peer_nonsense(p, "it has another version", why);
-		if (out->channel > SQ_AMQP_CHANNEL)
+		if (out->channel > (p->looks ? SQ_AMQP_LOOK_CHANNEL : SQ_AMQP_CHANNEL))
 			return sq_amqp_peer_nonsense(p, "a frame of a channel never opened", why);
-		if (out->channel == SQ_AMQP_CHANNEL)
+		if (out->channel != 0)
 			return SQ_OK;
 		if (out->frame_type != AMQP_FRAME_METHOD)
 			return sq_amqp_peer_nonsense(p, "content on channel 0", why);
 		rc = peer_of_connection(p, &out->payload.method, why);
 		if (rc != SQ_EAGAIN)
 			return rc;
-		amqp_maybe_release_buffers(p->state);
+		/* Content of the other channels may be half here. */
+		amqp_maybe_release_buffers_on_channel(p->state, 0);
 	}
 }
 
@@ -150,7 +151,7 @@ sq_amqp_peer_next(struct sq_amqp_peer *p, amqp_frame_t *out, struct sq_buf *why)
 {
 	int rc = sq_amqp_peer_frame(p, 0, out, why);
 
-	if (rc == SQ_OK && out->channel != SQ_AMQP_CHANNEL)
+	if (rc == SQ_OK && out->channel == 0)
 		return sq_amqp_peer_nonsense(p, "a method out of turn", why);
 	return rc;
 }
@@ -204,6 +205,20 @@ sq_amqp_peer_send(
     struct sq_amqp_peer *p, amqp_method_number_t id, void *decoded, struct sq_buf *why)
 {
 	return peer_send(p, SQ_AMQP_CHANNEL, id, decoded, why);
+}
+
+bool
+sq_amqp_peer_looks(const struct sq_amqp_peer *p)
+{
+	return p->channels >= SQ_AMQP_LOOK_CHANNEL;
+}
+
+int
+sq_amqp_peer_look(
+    struct sq_amqp_peer *p, amqp_method_number_t id, void *decoded, struct sq_buf *why)
+{
+	p->looks = true;
+	return peer_send(p, SQ_AMQP_LOOK_CHANNEL, id, decoded, why);
 }
 
 int

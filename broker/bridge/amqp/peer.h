@@ -1,8 +1,9 @@
-/* One connection to an AMQP 0.9.1 peer, with one channel: librabbitmq's, whose calls block.
+/* One connection to an AMQP 0.9.1 peer, with one channel, and a second one for what the peer may close it
+ * for: librabbitmq's, whose calls block.
  *
  * What waits for an answer has an end here, and keeps nothing that comes meanwhile: librabbitmq's own
  * calls of that kind queue what a peer sends without a bound.  A peer's frame has 128 KiB at most, its
- * channels are 0 and 1; what is beside that is no peer of ours.
+ * channels are 0, 1 and, once it is used, 2; what is beside that is no peer of ours.
  *
  * Thread: one at a time; a struct of its own each. */
 #ifndef SQ_BROKER_BRIDGE_AMQP_PEER_H
@@ -19,6 +20,7 @@
 
 enum {
 	SQ_AMQP_CHANNEL = 1,
+	SQ_AMQP_LOOK_CHANNEL = 2,   /* to look at what may not be there */
 	SQ_AMQP_FRAME_MAX = 131072, /* RabbitMQ's own */
 	SQ_AMQP_DIAL_MS = 10000,    /* a connection and its TLS; the login; each answer */
 };
@@ -73,12 +75,17 @@ const char *sq_amqp_peer_blocked_why(const struct sq_amqp_peer *);
 /* After an error: what kind, by sq_amqp_peer_next() and all that follow. */
 enum sq_amqp_trouble sq_amqp_peer_trouble(const struct sq_amqp_peer *);
 
-/* Takes the next frame of the channel, without waiting: SQ_OK; SQ_EAGAIN: there is none, and nothing is
+/* Takes the next frame of a channel, without waiting: SQ_OK; SQ_EAGAIN: there is none, and nothing is
  * left in a buffer, so that poll() of the socket tells of more; else the connection is over, with the
  * reason in 'why'.  It is good until sq_amqp_peer_done(). */
 int sq_amqp_peer_next(struct sq_amqp_peer *, amqp_frame_t *, struct sq_buf *why) SQ_MUST_CHECK;
 /* Nothing of the last frames is used any more. */
 void sq_amqp_peer_done(struct sq_amqp_peer *);
+/* Whether the peer lets us have the second channel. */
+bool sq_amqp_peer_looks(const struct sq_amqp_peer *);
+/* Sends a method on the second channel; whose frames come by sq_amqp_peer_next() from then on. */
+int sq_amqp_peer_look(
+    struct sq_amqp_peer *, amqp_method_number_t, void *decoded, struct sq_buf *why) SQ_MUST_CHECK;
 /* Sends a method on the channel. */
 int sq_amqp_peer_send(
     struct sq_amqp_peer *, amqp_method_number_t, void *decoded, struct sq_buf *why) SQ_MUST_CHECK;

@@ -8,6 +8,8 @@ struct sq_amqp_peer {
 	amqp_connection_state_t state;
 	size_t frame_max;
 	unsigned heartbeat_s;
+	unsigned channels; /* that there may be */
+	bool looks;        /* the second one was used */
 	enum sq_amqp_trouble trouble;
 	bool blocked;
 	char *blocked_why;

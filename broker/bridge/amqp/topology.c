@@ -31,18 +31,34 @@ topology_exchange(
 	return topology_named(rc, "exchange", name, &said, why);
 }
 
+/* 'type' is the room of its argument. */
+static amqp_queue_declare_t
+topology_declare(const struct sq_bridge_in *in, bool declare, amqp_table_entry_t *type)
+{
+	*type = (amqp_table_entry_t){.key = amqp_cstring_bytes("x-queue-type"),
+	    .value = {.kind = AMQP_FIELD_KIND_UTF8,
+		.value.bytes = amqp_cstring_bytes(
+		    sq_config_is_set(in->type) ? in->type : "quorum")}};
+	return (amqp_queue_declare_t){.queue = amqp_cstring_bytes(in->queue),
+	    .passive = !declare,
+	    .durable = 1,
+	    .arguments = {1, type}};
+}
+
+static amqp_queue_bind_t
+topology_binding(const struct sq_bridge_in *in)
+{
+	return (amqp_queue_bind_t){.queue = amqp_cstring_bytes(in->queue),
+	    .exchange = amqp_cstring_bytes(in->exchange),
+	    .routing_key = amqp_cstring_bytes(sq_config_is_set(in->bind) ? in->bind : "#")};
+}
+
 static int
 topology_queue(
     struct sq_amqp_peer *p, const struct sq_bridge_in *in, bool declare, struct sq_buf *why)
 {
-	amqp_table_entry_t type = {.key = amqp_cstring_bytes("x-queue-type"),
-	    .value = {.kind = AMQP_FIELD_KIND_UTF8,
-		.value.bytes = amqp_cstring_bytes(
-		    sq_config_is_set(in->type) ? in->type : "quorum")}};
-	amqp_queue_declare_t m = {.queue = amqp_cstring_bytes(in->queue),
-	    .passive = !declare,
-	    .durable = 1,
-	    .arguments = {1, &type}};
+	amqp_table_entry_t type;
+	amqp_queue_declare_t m = topology_declare(in, declare, &type);
 	struct sq_buf said = {0};
 	int rc = sq_amqp_peer_ask(p, AMQP_QUEUE_DECLARE_METHOD, &m, AMQP_QUEUE_DECLARE_OK_METHOD,
 	    NULL, SQ_AMQP_TOPOLOGY, &said);
@@ -54,9 +70,7 @@ topology_queue(
 static int
 topology_bind(struct sq_amqp_peer *p, const struct sq_bridge_in *in, struct sq_buf *why)
 {
-	amqp_queue_bind_t m = {.queue = amqp_cstring_bytes(in->queue),
-	    .exchange = amqp_cstring_bytes(in->exchange),
-	    .routing_key = amqp_cstring_bytes(sq_config_is_set(in->bind) ? in->bind : "#")};
+	amqp_queue_bind_t m = topology_binding(in);
 	struct sq_buf said = {0};
 	int rc = sq_amqp_peer_ask(p, AMQP_QUEUE_BIND_METHOD, &m, AMQP_QUEUE_BIND_OK_METHOD, NULL,
 	    SQ_AMQP_TOPOLOGY, &said);
@@ -95,17 +109,37 @@ sq_amqp_topology_out(struct sq_amqp_peer *p, const struct sq_bridge_cfg *cfg, st
 	return rc;
 }
 
-int
-sq_amqp_topology_in(struct sq_amqp_peer *p, const struct sq_bridge_cfg *cfg, struct sq_buf *why)
+bool
+sq_amqp_topology_binds(const struct sq_bridge_cfg *cfg, size_t i)
 {
-	int rc = SQ_OK;
+	return cfg->declare && sq_config_is_set(sq_bridge_cfg_in(cfg, i)->exchange);
+}
 
-	for (size_t i = 0; i < cfg->in.n && rc == SQ_OK; i++) {
-		const struct sq_bridge_in *in = sq_bridge_cfg_in(cfg, i);
+int
+sq_amqp_topology_in(
+    struct sq_amqp_peer *p, const struct sq_bridge_cfg *cfg, size_t i, struct sq_buf *why)
+{
+	const struct sq_bridge_in *in = sq_bridge_cfg_in(cfg, i);
+	int rc = topology_queue(p, in, cfg->declare, why);
 
-		rc = topology_queue(p, in, cfg->declare, why);
-		if (rc == SQ_OK && cfg->declare && sq_config_is_set(in->exchange))
-			rc = topology_bind(p, in, why);
-	}
-	return rc;
+	return rc == SQ_OK && sq_amqp_topology_binds(cfg, i) ? topology_bind(p, in, why) : rc;
+}
+
+int
+sq_amqp_topology_look(
+    struct sq_amqp_peer *p, const struct sq_bridge_cfg *cfg, size_t i, struct sq_buf *why)
+{
+	amqp_table_entry_t type;
+	amqp_queue_declare_t m = topology_declare(sq_bridge_cfg_in(cfg, i), cfg->declare, &type);
+
+	return sq_amqp_peer_look(p, AMQP_QUEUE_DECLARE_METHOD, &m, why);
+}
+
+int
+sq_amqp_topology_look_bind(
+    struct sq_amqp_peer *p, const struct sq_bridge_cfg *cfg, size_t i, struct sq_buf *why)
+{
+	amqp_queue_bind_t m = topology_binding(sq_bridge_cfg_in(cfg, i));
+
+	return sq_amqp_peer_look(p, AMQP_QUEUE_BIND_METHOD, &m, why);
 }

@@ -11,8 +11,15 @@ bool sq_amqp_exchange_is_fixed(const struct sq_bridge_out *);
 /* Those that the out half publishes to, as far as no message says which. */
 int sq_amqp_topology_out(
     struct sq_amqp_peer *, const struct sq_bridge_cfg *, struct sq_buf *why) SQ_MUST_CHECK;
-/* Those that the in half consumes from. */
-int sq_amqp_topology_in(
-    struct sq_amqp_peer *, const struct sq_bridge_cfg *, struct sq_buf *why) SQ_MUST_CHECK;
+/* The queue of an in[].  The peer may close the channel, which is trouble SQ_AMQP_TOPOLOGY. */
+int sq_amqp_topology_in(struct sq_amqp_peer *, const struct sq_bridge_cfg *, size_t i,
+    struct sq_buf *why) SQ_MUST_CHECK;
+/* Asks the same on the second channel, without waiting for the answer: queue.declare, and queue.bind where
+ * sq_amqp_topology_binds(). */
+int sq_amqp_topology_look(struct sq_amqp_peer *, const struct sq_bridge_cfg *, size_t i,
+    struct sq_buf *why) SQ_MUST_CHECK;
+int sq_amqp_topology_look_bind(struct sq_amqp_peer *, const struct sq_bridge_cfg *, size_t i,
+    struct sq_buf *why) SQ_MUST_CHECK;
+bool sq_amqp_topology_binds(const struct sq_bridge_cfg *, size_t i);
 
 #endif
