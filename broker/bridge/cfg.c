@@ -63,9 +63,8 @@ const struct sq_config_key sq_bridge_keys[] = {
     {"bridges.*.out[].qos", SQ_CFG_UINT, OUT(qos), "1", 1, 2, NULL,
 	"the most with which messages go into the bridge's queue", false},
     {"bridges.*.out[].to.exchange", SQ_CFG_STRING, OUT(exchange), NULL, 0, 0, NULL,
-	"amqp: the exchange, a template; the default one, whose keys are names of queues, where "
-	"there "
-	"is none",
+	"amqp: the exchange, a template of {space} and {queue}; the default one, whose keys are "
+	"names of queues, where there is none",
 	false},
     {"bridges.*.out[].to.key", SQ_CFG_STRING, OUT(key), NULL, 0, 0, NULL,
 	"amqp: the routing key, a template; `{topic.*:.}` where there is none", false},

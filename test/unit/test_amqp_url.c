@@ -103,6 +103,11 @@ Test(amqp_check, what_is_missing_or_wrong_is_named)
 	check_says(URL WHO "    out: [{filter: a}]\n", "out[0].to: needs an exchange");
 	check_says(URL WHO "    out: [{filter: a, to: {key: q}}]\n", NULL);
 	check_says(URL WHO "    out: [{filter: a, to: {exchange: e}}]\n", NULL);
+	check_says(URL WHO "    out: [{filter: a, to: {exchange: \"e-{space}-{queue}\"}}]\n", NULL);
+	check_says(URL WHO "    out: [{filter: a, to: {exchange: \"e-{topic.1}\"}}]\n",
+	    "out[0].to.exchange: is no message's to say");
+	check_says(URL WHO "    out: [{filter: a, to: {exchange: \"{prop:x=e}\"}}]\n",
+	    "out[0].to.exchange: is no message's to say");
 	check_says(WHO OUT, "url");
 	check_says("    url: [\"http://r\"]\n" WHO OUT, "neither amqp://");
 	check_says("    url: [\"amqp://u:p@r\"]\n" WHO OUT, "credentials");

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "broker/bridge/amqp/url.h"
+#include "proto/mapping/mapping.h"
 
 enum { NAME_MAX_BYTES = 255 };
 
@@ -69,6 +70,10 @@ check_out(const struct sq_bridge_cfg *c, size_t i, struct sq_buf *err)
 	if (!sq_config_is_set(out->exchange) && !sq_config_is_set(out->key))
 		return check_bad(err, "out", i, "to",
 		    "needs an exchange, or a key, which is a queue's name then");
+	/* One that is not there has the peer close the channel, whose other messages go again. */
+	if (sq_config_is_set(out->exchange) && sq_mapping_is_of_message(out->exchange))
+		return check_bad(err, "out", i, "to.exchange",
+		    "is no message's to say: of names only {space} and {queue} are good here");
 	return check_name(out->type, "out", i, "to.type", err);
 }
 

@@ -157,7 +157,7 @@ int
 sq_amqp_out_prepare(struct sq_amqp_out_line *l, struct sq_amqp_peer *peer, struct sq_buf *why)
 {
 	amqp_confirm_select_t confirm = {0};
-	int rc = sq_amqp_topology_out(peer, l->f->half.cfg, why);
+	int rc = sq_amqp_topology_out(peer, l->f->half.cfg, l->f->half.env.queue, why);
 
 	if (rc == SQ_OK)
 		rc = sq_amqp_peer_ask(peer, AMQP_CONFIRM_SELECT_METHOD, &confirm,
@@ -177,10 +177,10 @@ confirm_is_its_fault(
 	const struct sq_bridge_out *rule = sq_bridge_cfg_out(l->f->half.cfg, it->offered->rule);
 
 	if (m->reply_code == AMQP_NOT_FOUND)
-		return !sq_amqp_exchange_is_fixed(rule);
+		return !sq_amqp_has_exchange(rule);
 	if (m->reply_code != AMQP_ACCESS_REFUSED)
 		return true;
-	return !sq_amqp_exchange_is_fixed(rule) ||
+	return !sq_amqp_has_exchange(rule) ||
 	    (m->reply_text.len > sizeof topic &&
 		memcmp(m->reply_text.bytes, topic, sizeof topic - 1) == 0);
 }

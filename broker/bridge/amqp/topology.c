@@ -80,23 +80,24 @@ topology_bind(struct sq_amqp_peer *p, const struct sq_bridge_in *in, struct sq_b
 }
 
 bool
-sq_amqp_exchange_is_fixed(const struct sq_bridge_out *out)
+sq_amqp_has_exchange(const struct sq_bridge_out *out)
 {
-	return sq_config_is_set(out->exchange) && !sq_mapping_is_of_message(out->exchange);
+	return sq_config_is_set(out->exchange);
 }
 
 int
-sq_amqp_topology_out(struct sq_amqp_peer *p, const struct sq_bridge_cfg *cfg, struct sq_buf *why)
+sq_amqp_topology_out(
+    struct sq_amqp_peer *p, const struct sq_bridge_cfg *cfg, const char *queue, struct sq_buf *why)
 {
 	struct sq_buf name = {0}, ignored = {0};
 	int rc = SQ_OK;
 
 	for (size_t i = 0; i < cfg->out.n && rc == SQ_OK; i++) {
 		const struct sq_bridge_out *out = sq_bridge_cfg_out(cfg, i);
-		const struct sq_mapping_from from = {.space = cfg->space};
+		const struct sq_mapping_from from = {.space = cfg->space, .queue = queue};
 		char *text;
 
-		if (!sq_amqp_exchange_is_fixed(out) ||
+		if (!sq_amqp_has_exchange(out) ||
 		    sq_mapping_fill(out->exchange, SQ_MAPPING_TEXT, &from, &name, &ignored) !=
 			SQ_OK)
 			continue;

@@ -6,11 +6,11 @@
 #include "broker/bridge/amqp/peer.h"
 #include "broker/bridge/cfg.h"
 
-/* Whether an out[] names one exchange for all messages, and not the default one. */
-bool sq_amqp_exchange_is_fixed(const struct sq_bridge_out *);
-/* Those that the out half publishes to, as far as no message says which. */
-int sq_amqp_topology_out(
-    struct sq_amqp_peer *, const struct sq_bridge_cfg *, struct sq_buf *why) SQ_MUST_CHECK;
+/* Whether an out[] names an exchange, and not the default one. */
+bool sq_amqp_has_exchange(const struct sq_bridge_out *);
+/* Those that the out half publishes to; 'queue': the bridge's. */
+int sq_amqp_topology_out(struct sq_amqp_peer *, const struct sq_bridge_cfg *, const char *queue,
+    struct sq_buf *why) SQ_MUST_CHECK;
 /* The queue of an in[].  The peer may close the channel, which is trouble SQ_AMQP_TOPOLOGY. */
 int sq_amqp_topology_in(struct sq_amqp_peer *, const struct sq_bridge_cfg *, size_t i,
     struct sq_buf *why) SQ_MUST_CHECK;
