@@ -61,10 +61,12 @@ def descriptors(program):
 
 
 def outbound(program, found):
-    """Descriptors of requests that leave: those that a thread of libcurl's has, and its pooled connections."""
+    """Descriptors of what leaves: of halves of bridges, which dial as they please, three each (how its thread
+    is woken, a connection, a lookup); those that a thread of libcurl's has, and its pooled connections."""
+    bridges = 3 * sum(name.startswith("sqmqos_bridge_up{") for name in found)
     if "libcurl" not in pathlib.Path(f"/proc/{program.pid}/maps").read_text():
-        return 0
-    return 2 + int(found.get("sqmqos_out_connections", 0))
+        return bridges
+    return bridges + 2 + int(found.get("sqmqos_out_connections", 0))
 
 
 def listening_ports(program):
