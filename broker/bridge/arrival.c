@@ -1,16 +1,17 @@
 #include "broker/bridge/arrival.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "broker/bridge/carry.h"
 #include "broker/bridge/cfg.h"
 #include "core/htab.h"
 #include "core/utf8.h"
+#include "proto/mqtt/props.h"
 #include "proto/props/names.h"
 #include "proto/topic/topic.h"
 
 enum {
-	PROP_USER = 0x26,        /* MQTT 5.0 §2.2.2.2 */
 	PROP_HEAD = 3,           /* before a user property's name: its length, and what it is */
 	LETTER_PROPS_MAX = 8192, /* bytes that a letter has of a message that is too large */
 };
@@ -18,13 +19,9 @@ enum {
 static void
 props_add(struct sq_buf *props, const char *name, struct sq_bytes value)
 {
-	size_t len = strlen(name);
+	int err = sq_mqtt_user_append(props, sq_bytes_of(name), value);
 
-	sq_buf_u8(props, PROP_USER);
-	sq_buf_u16(props, (uint16_t)len);
-	sq_buf_append(props, name, len);
-	sq_buf_u16(props, (uint16_t)value.len);
-	sq_buf_append(props, value.p, value.len);
+	assert(err == SQ_OK); /* tags and hops are bounded */
 }
 
 /* Peers may have written anything. */
