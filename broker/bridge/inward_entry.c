@@ -50,21 +50,6 @@ entry_bury(struct sq_inward_batch *b, struct sq_publish *p, const struct sq_inwa
 	return true;
 }
 
-/* Whether a refused message may be taken later. */
-static bool
-entry_waits(const struct sq_publish *p)
-{
-	switch (p->refused.refusal) {
-	case SQ_REFUSAL_QUEUE_FULL:
-	case SQ_REFUSAL_STORE_FULL:
-	case SQ_REFUSAL_DEAD_LETTERS_FULL:
-	case SQ_REFUSAL_MEMORY:
-		return true;
-	default:
-		return false;
-	}
-}
-
 /* Explains the refusal, and tells of it; returns its text with a NUL, the caller's to free. */
 static struct sq_buf
 entry_explain(
@@ -147,7 +132,7 @@ entry_outcome(
 		e->keyed &= code == SQ_MQTT_RC_SUCCESS; /* of what nobody has nothing is known */
 		return SQ_INWARD_TAKEN;
 	}
-	if (!entry_waits(p))
+	if (!sq_refused_waits(&p->refused))
 		return entry_refuse(b, p, e, code,
 		    p->refused.refusal == SQ_REFUSAL_TOPIC ? "unmappable" : "refused");
 	text = entry_explain(b, p, e, code);

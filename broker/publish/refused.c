@@ -25,6 +25,20 @@ static_assert(
     SQ_M_REFUSED_BY_MEMORY - SQ_M_REFUSED_BY_PROPERTY == SQ_REFUSAL_MEMORY - SQ_REFUSAL_PROPERTY,
     "the rows of the metrics follow those of the refusals");
 
+bool
+sq_refused_waits(const struct sq_refused *r)
+{
+	switch ((enum sq_refusal)r->refusal) {
+	case SQ_REFUSAL_QUEUE_FULL:
+	case SQ_REFUSAL_STORE_FULL:
+	case SQ_REFUSAL_DEAD_LETTERS_FULL:
+	case SQ_REFUSAL_MEMORY:
+		return true;
+	default:
+		return false;
+	}
+}
+
 uint8_t
 sq_refused_say(struct sq_refused *r, uint8_t code, enum sq_refusal refusal, const char *fmt, ...)
 {

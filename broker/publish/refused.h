@@ -36,6 +36,9 @@ struct sq_refused {
 	struct sq_buf text;
 };
 
+/* Whether the refusal is one of room that comes again by itself: the message may be taken later. */
+bool sq_refused_waits(const struct sq_refused *);
+
 /* Each of these sets the refusal, and returns its reason code. */
 uint8_t sq_refused_say(struct sq_refused *, uint8_t code, enum sq_refusal, const char *fmt, ...)
     SQ_PRINTF(4, 5);

@@ -99,17 +99,9 @@ reply_later(const struct sq_publish *p, uint8_t code)
 
 	if (code != SQ_MQTT_RC_QUOTA_EXCEEDED)
 		return false;
-	switch ((enum sq_refusal)p->refused.refusal) {
-	case SQ_REFUSAL_QUOTA: /* of tags, for good */
+	if (p->refused.refusal == SQ_REFUSAL_QUOTA) /* of tags, for good */
 		return sq_tags_read(sq_image_props(p->msg->image), &tags);
-	case SQ_REFUSAL_QUEUE_FULL:
-	case SQ_REFUSAL_STORE_FULL:
-	case SQ_REFUSAL_DEAD_LETTERS_FULL:
-	case SQ_REFUSAL_MEMORY:
-		return true;
-	default:
-		return false;
-	}
+	return sq_refused_waits(&p->refused);
 }
 
 static void
