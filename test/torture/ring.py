@@ -263,22 +263,8 @@ class World:
             self.problems.append("subscribers do not end")
         return finished
 
-    async def quiet(self, done, still_s=25, timeout_s=150):
-        """Awaits done(); gives up when no ledger has grown for 'still_s'."""
-        end, size, since = time.monotonic() + timeout_s, None, time.monotonic()
-        while time.monotonic() < end:
-            result = done()
-            if asyncio.iscoroutine(result):
-                result = await result
-            if result:
-                return True
-            now = sum(f.stat().st_size for f in self.folder.glob("*.ledger"))
-            if now != size:
-                size, since = now, time.monotonic()
-            elif time.monotonic() - since > still_s:
-                return False
-            await asyncio.sleep(0.3)
-        return False
+    async def quiet(self, done, still_s=25):
+        return await worlds.quiet(self.folder, still_s, 150, done)
 
     async def left(self):
         """What waits anywhere."""

@@ -89,6 +89,25 @@ def broker_knows(build, key):
     return f"`{key}`" in shown
 
 
+async def quiet(folder, still_s, timeout_s, done):
+    """Awaits done(); gives up when no ledger of the folder has grown for 'still_s'."""
+    end = time.monotonic() + timeout_s
+    size, since = None, time.monotonic()
+    while time.monotonic() < end:
+        result = done()
+        if asyncio.iscoroutine(result):
+            result = await result
+        if result:
+            return True
+        now = sum(f.stat().st_size for f in folder.glob("*.ledger"))
+        if now != size:
+            size, since = now, time.monotonic()
+        elif time.monotonic() - since > still_s:
+            return False
+        await asyncio.sleep(0.2)
+    return False
+
+
 class World:
     """options: engine ("memory" or "embedded"), tls, rate (of each publisher per second),
     store (a folder for the store), layer (a powerfail.Layer or None), small_disk (which large
@@ -313,22 +332,7 @@ class World:
         await asyncio.to_thread(what.process.wait)
 
     async def quiet(self, still_s, timeout_s, done):
-        """Awaits done(); gives up when no ledger has grown for 'still_s'."""
-        end = time.monotonic() + timeout_s
-        size, since = None, time.monotonic()
-        while time.monotonic() < end:
-            result = done()
-            if asyncio.iscoroutine(result):
-                result = await result
-            if result:
-                return True
-            now = sum(f.stat().st_size for f in self.folder.glob("*.ledger"))
-            if now != size:
-                size, since = now, time.monotonic()
-            elif time.monotonic() - since > still_s:
-                return False
-            await asyncio.sleep(0.2)
-        return False
+        return await quiet(self.folder, still_s, timeout_s, done)
 
     async def finish_publishers(self):
         """Whether every publisher ended with all answered, and who turns has come to rest."""
