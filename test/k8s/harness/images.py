@@ -59,7 +59,7 @@ def prepare_debian(_work):
 
 
 PREPARE = {"pause": prepare_pause, "coredns": prepare_coredns, "client": prepare_debian,
-           "postgres": prepare_debian}
+           "postgres": prepare_debian, "rabbitmq": prepare_debian}
 
 
 def build(name, archive):

@@ -17,7 +17,7 @@ from . import addons, api, binaries, images, node, parts, paths, pki, volumes
 WAIT_S = 1800  # for the cluster of another run of the tests
 NODE_IMAGES = ("pause", "coredns")
 CASE_IMAGES = ("client",)
-SOME_CASES_IMAGES = ("postgres",)  # brought in by those cases
+SOME_CASES_IMAGES = ("postgres", "rabbitmq")  # brought in by those cases
 
 
 class Unable(Exception):
