@@ -51,36 +51,6 @@ app_on_sweep(struct ev_loop *loop, ev_timer *w, int events)
 
 /* --- life --- */
 
-static struct sq_pool *
-app_pool(struct sq_app *a, struct sq_buf *err)
-{
-	const struct sq_sidecar_cfg *cfg = a->holds->cfg;
-	struct sq_pool_cfg pc = {
-	    .brokers = &cfg->brokers,
-	    .allowed = &cfg->brokers_allowed,
-	    .space = cfg->space,
-	    .links_per_broker = (unsigned)cfg->links_per_broker,
-	    .brokers_max = (unsigned)cfg->brokers_max,
-	    .tls = cfg->tls,
-	    .ca_file = cfg->ca_file,
-	    .ca = cfg->ca,
-	    .state_dir = cfg->state_dir,
-	    .server_name = cfg->server_name,
-	    .cert_file = cfg->cert_file,
-	    .key_file = cfg->key_file,
-	    .token_file = cfg->token_file,
-	    .backoff_min_ms = cfg->backoff_min_ms,
-	    .backoff_max_ms = cfg->backoff_max_ms,
-	    .dial_timeout_ms = cfg->dial_timeout_ms,
-	    .silence_ms = cfg->silence_ms,
-	    .max_age_ms = cfg->max_age_ms,
-	    .max_frame = SQ_FRAME_MAX, /* independent of the sidecar's own limit */
-	    .counts = &sq_sidecar_net_counts,
-	};
-
-	return sq_pool_new(a->loop->ev, &pc, &sq_holds_events, a->holds, err);
-}
-
 struct sq_app *
 sq_app_new(struct ev_loop *ev, const struct sq_sidecar_cfg *cfg, struct sq_buf *err)
 {
@@ -98,8 +68,7 @@ sq_app_new(struct ev_loop *ev, const struct sq_sidecar_cfg *cfg, struct sq_buf *
 	a->sweep.data = a;
 	ev_timer_start(ev, &a->sweep);
 	sq_memory_metrics(a->holds->metrics, SQ_M_MEMORY_BYTES);
-	sq_holds_use(a->holds, app_pool(a, err));
-	if (a->holds->pool == NULL || !sq_clients_passwords(a->clients, err))
+	if (sq_holds_dial(a->holds, err) != SQ_OK || !sq_clients_passwords(a->clients, err))
 		sq_app_free(&a);
 	return a;
 }

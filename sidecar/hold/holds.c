@@ -176,11 +176,36 @@ sq_holds_new(
 	return h;
 }
 
-void
-sq_holds_use(struct sq_holds *h, struct sq_pool *pool)
+int
+sq_holds_dial(struct sq_holds *h, struct sq_buf *err)
 {
+	const struct sq_sidecar_cfg *cfg = h->cfg;
+	struct sq_pool_cfg pc = {
+	    .brokers = &cfg->brokers,
+	    .allowed = &cfg->brokers_allowed,
+	    .space = cfg->space,
+	    .links_per_broker = (unsigned)cfg->links_per_broker,
+	    .brokers_max = (unsigned)cfg->brokers_max,
+	    .tls = cfg->tls,
+	    .ca_file = cfg->ca_file,
+	    .ca = cfg->ca,
+	    .state_dir = cfg->state_dir,
+	    .server_name = cfg->server_name,
+	    .cert_file = cfg->cert_file,
+	    .key_file = cfg->key_file,
+	    .token_file = cfg->token_file,
+	    .backoff_min_ms = cfg->backoff_min_ms,
+	    .backoff_max_ms = cfg->backoff_max_ms,
+	    .dial_timeout_ms = cfg->dial_timeout_ms,
+	    .silence_ms = cfg->silence_ms,
+	    .max_age_ms = cfg->max_age_ms,
+	    .max_frame = SQ_FRAME_MAX, /* independent of the sidecar's own limit */
+	    .counts = &sq_sidecar_net_counts,
+	};
+
 	assert(h->pool == NULL);
-	h->pool = pool;
+	h->pool = sq_pool_new(h->loop->ev, &pc, &sq_holds_events, h, err);
+	return h->pool != NULL ? SQ_OK : SQ_EINVAL;
 }
 
 void

@@ -6,6 +6,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "core/buf.h"
+#include "core/err.h"
 #include "core/htab.h"
 #include "core/list.h"
 #include "net/pool.h"
@@ -81,8 +83,9 @@ extern const struct sq_pool_events sq_holds_events;
 /* Makes an empty table.  The arguments must outlive it. */
 struct sq_holds *
 sq_holds_new(struct sq_loop *, const struct sq_sidecar_cfg *, const struct sq_metrics *);
-/* Takes over the pool, made with the table as its owner. */
-void sq_holds_use(struct sq_holds *, struct sq_pool *);
+/* Makes the pool that the configuration describes, which starts to dial; once.  SQ_EINVAL, with a line
+ * in 'err': an address, a TLS file or the token is not good. */
+int sq_holds_dial(struct sq_holds *, struct sq_buf *err) SQ_MUST_CHECK;
 /* Watches the clients' subscriptions; before the first hold is opened. */
 void sq_holds_watch(struct sq_holds *, const struct sq_hold_watch *, void *watcher);
 /* Ends all holds at once and frees the pool; requests fail. */
