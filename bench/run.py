@@ -55,6 +55,8 @@ def parse(argv):
                    help="bridges to RabbitMQ and SQS beside bare loops instead: --bridges --help")
     p.add_argument("--shared", action="store_true",
                    help="three brokers on one log in PostgreSQL instead: --shared --help")
+    p.add_argument("--scale", action="store_true",
+                   help="many sessions, links, subscriptions and clients instead: --scale --help")
     p.add_argument("--k8s", action="store_true",
                    help="sidecars on the machine's Kubernetes cluster instead, with options of "
                    "its own: --k8s --help")
@@ -344,6 +346,9 @@ def main(argv):
     if "--bridges" in argv:
         import bridges
         return bridges.main(argv)
+    if "--scale" in argv:
+        import scale
+        return scale.main(argv)
     if "--view" in argv:
         return view.main(argv)
     if any(a.split("=")[0] == "--against" for a in argv):

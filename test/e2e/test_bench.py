@@ -233,3 +233,57 @@ async def test_bridges_are_judged_beside_bare_loops_of_their_own_round(env):
 async def test_the_bench_of_bridges_says_how_it_is_used(env):
     output = await clients.run(env, sys.executable, clients.ROOT / "bench" / "run.py", "--bridges", "--help")
     assert "--kinds" in output, output
+
+
+async def scale(env, *words):
+    """What the bench of scale has found, with few sessions."""
+    found = env.folder / "found.json"
+    output = await clients.run(
+        env, sys.executable, clients.ROOT / "bench" / "run.py", "--scale", "--build",
+        clients.ROOT / "build" / env.settings.build, "--dir", env.folder, "--json", found, "--settle", 0, *words)
+    return json.loads(found.read_text()), output
+
+
+@scenario(timeout_s=240)
+async def test_many_sessions_on_many_links_come_back_when_the_broker_is_killed(env):
+    found, output = await scale(env, "--parts", "transient,durable", "--tls", "--sessions", 200, "--links", 4,
+                                "--rate", 200, "--seconds", 1)
+    assert found["failures"] == []
+    for kind in ("transient", "durable"):
+        f = found[kind]
+        assert (f["sent"], f["duplicates"]) == (200, 0) and f["ack_us"]["n"] == 200, f
+        assert f["unlinked"] == 200 and f["told"] == 0, f
+    assert found["durable"]["lost"] == 0
+    assert "| killed: all back and publishing after, s |" in output
+
+
+@scenario(timeout_s=240)
+async def test_clients_of_one_sidecar_stay_when_the_broker_is_killed(env):
+    found, output = await scale(env, "--parts", "router,clients", "--subscriptions", 1000, "--clients", 40,
+                                "--client-rate", 80, "--seconds", 1)
+    assert found["failures"] == []
+    assert found["clients"]["lost"] == 0 and found["clients"]["sent"] > 0
+    assert {r["levels"] for r in found["router"]} == {2, 4, 6, 8, 16, 32}
+    assert all(r["matched"] >= 1 for r in found["router"] if not r["kind"].startswith("mix")), found["router"]
+    assert "## Subscriptions" in output and "## Clients of one sidecar" in output
+
+
+async def test_sessions_on_links_say_when_a_client_would_be_told(env):
+    stack = await env.stack(sidecars=1, tls=False, broker={"limits": {"max-sessions": 30, "spaces": 1}})
+    links = await asyncio.create_subprocess_exec(
+        clients.ROOT / "build" / env.settings.build / "bench" / "bench_links", "--links", "2", "--sessions", "40", "--",
+        "--config", stack.sidecars[0].config_path, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+        env=parts.clean_environment())
+    env.processes.append(links)
+
+    async def answer(command=b""):
+        links.stdin.write(command)
+        return json.loads(await asyncio.wait_for(links.stdout.readline(), 30))
+    assert (await answer())["phase"] == "linked"
+    attached = await answer(b"attach\n")
+    assert (attached["attached"], attached["gone"], attached["told"]) == (30, 10, 10), attached
+    round_ = await answer(b"round\n")
+    assert (round_["sent"], round_["acked"], round_["told"]) == (30, 30, 0), round_
+    assert round_["unmatched"] == 30 - round_["arrived"] > 0, round_
+    links.stdin.close()
+    assert await asyncio.wait_for(links.wait(), 30) == 0
