@@ -1,5 +1,6 @@
 """The chains that the benchmark compares: publisher, a local program, a central
-one, another local one, subscriber; and the floor, three bare TCP proxies.
+one, another local one, subscriber; and the floor, three bare TCP proxies,
+without and with TLS between them.
 
 A chain is started in a folder of its own on free ports of 127.0.0.1, and ended
 by the processes that it started, whatever happens in between."""
@@ -114,15 +115,34 @@ class Floor(Chain):
     title = "floor: 3 TCP proxies"
     raw = True
 
+    def options(self, role):
+        return []
+
     def launch(self):
         ports = [self.port() for _ in range(4)]
         for i in (2, 1, 0):
             self.spawn(self.roles[i], [self.build / "sqmqos-bench-proxy",
+                                       *self.options(self.roles[i]),
                                        f"127.0.0.1:{ports[i]}", f"127.0.0.1:{ports[i + 1]}"])
         # No connection to try: it would be the generator's first.
         time.sleep(0.2)
         self.check()
         self.pub, self.sub = f"127.0.0.1:{ports[0]}", f"127.0.0.1:{ports[3]}"
+
+
+class FloorTLS(Floor):
+    """As above, with TLS between them."""
+
+    name = "floor-tls"
+    title = "floor: 3 TLS proxies"
+
+    def options(self, role):
+        server = ["--tls-in", self.folder / "broker.pem", self.folder / "broker.key"]
+        return {"local-1": ["--tls-out"], "central": server + ["--tls-out"], "local-2": server}[role]
+
+    def launch(self):
+        stack.write_certificates(self.folder)
+        super().launch()
 
 
 MOSQUITTO = """\
@@ -252,4 +272,4 @@ class OursTLS(Ours):
     tls = True
 
 
-ALL = (Floor, Mosquitto, OursClear, OursTLS)
+ALL = (Floor, FloorTLS, Mosquitto, OursClear, OursTLS)

@@ -3,7 +3,8 @@
  * Takes TCP connections and carries their bytes to another address and back:
  * one read and one write per wakeup, no protocol, no splice().  What a chain
  * of these needs for a message, no chain of brokers can do without.  With
- * --sink it throws away what arrives, to measure a sender alone. */
+ * --sink it throws away what arrives, to measure a sender alone; with
+ * --tls-in and --tls-out that side speaks TLS. */
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
@@ -18,14 +19,17 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { CHUNK = 256 * 1024, EVENTS = 64 };
+#include "proxy_tls.h"
+
+enum { CHUNK = 256 * 1024, RECORD = 16384, EVENTS = 64 };
 
 /* One direction's source: bytes read from it wait here until the other side
  * takes them; as long as some wait, nothing more is read. */
 struct side {
 	int fd;
-	bool connecting, over;
-	uint32_t watched; /* events asked for */
+	bool dialled, connecting, over;
+	struct proxy_tls *tls; /* NULL: in the clear */
+	uint32_t watched;      /* events asked for */
 	struct side *other;
 	unsigned char *wait; /* read from here, not yet written to the other */
 	size_t wait_at, wait_len;
@@ -34,7 +38,7 @@ struct side {
 static int epfd;
 static struct sockaddr_storage to;
 static socklen_t to_len;
-static bool sink;
+static bool sink, tls_in, tls_out;
 static struct side *dead[EVENTS * 2]; /* freed after the turn: events may name them */
 static unsigned ndead;
 static volatile sig_atomic_t stop;
@@ -53,6 +57,20 @@ proxy_die(const char *what)
 	exit(3);
 }
 
+/* In TLS's handshake. */
+static bool
+proxy_greets(const struct side *s)
+{
+	return !s->connecting && s->tls != NULL && !proxy_tls_open(s->tls);
+}
+
+/* Whether it can carry bytes. */
+static bool
+proxy_ready(const struct side *s)
+{
+	return !s->connecting && !proxy_greets(s);
+}
+
 static void
 proxy_watch(struct side *s)
 {
@@ -60,7 +78,9 @@ proxy_watch(struct side *s)
 
 	if (s->over)
 		return;
-	if (s->wait_len == 0 && !s->connecting && (s->other == NULL || !s->other->connecting))
+	/* Bytes may come with the end of a handshake. */
+	if ((s->dialled && proxy_greets(s)) ||
+	    (s->wait_len == 0 && !s->connecting && (s->other == NULL || proxy_ready(s->other))))
 		ev.events |= EPOLLIN;
 	if (s->connecting || (s->other != NULL && s->other->wait_len > 0))
 		ev.events |= EPOLLOUT;
@@ -123,7 +143,9 @@ proxy_accept(int lfd)
 	b = proxy_side(out);
 	a->other = b;
 	b->other = a;
-	b->connecting = true;
+	b->dialled = b->connecting = true;
+	a->tls = tls_in ? proxy_tls_new(true) : NULL;
+	b->tls = tls_out ? proxy_tls_new(false) : NULL;
 	proxy_watch(a);
 	proxy_watch(b);
 }
@@ -140,29 +162,60 @@ proxy_wait(struct side *s, const unsigned char *p, size_t n)
 	s->wait_len = n;
 }
 
+/* Passes 'n' bytes from 's' on. */
+static bool
+proxy_pass(struct side *s, const unsigned char *p, size_t n)
+{
+	ssize_t done;
+
+	if (s->other->tls != NULL) {
+		if (!proxy_tls_seal(s->other->tls, p, n))
+			return false;
+		p = proxy_tls_sealed(s->other->tls, &n);
+	}
+	done = send(s->other->fd, p, n, MSG_NOSIGNAL);
+	if (done < 0 && errno != EAGAIN && errno != EINTR)
+		return false;
+	if (done < 0)
+		done = 0;
+	if ((size_t)done < n)
+		proxy_wait(s, p + done, n - (size_t)done);
+	return true;
+}
+
+/* Continues the handshake, or decrypts; returns the bytes of 'plain', -1 on an error. */
+static ssize_t
+proxy_decrypt(struct side *s, const unsigned char *p, size_t n, unsigned char *plain)
+{
+	bool greets = !proxy_tls_open(s->tls);
+	long have = proxy_tls_take(s->tls, p, n, plain);
+	size_t len;
+
+	if (have >= 0 && greets) {
+		p = proxy_tls_sealed(s->tls, &len);
+		if (len > 0 && send(s->fd, p, len, MSG_NOSIGNAL) != (ssize_t)len)
+			return -1;
+	}
+	return have;
+}
+
 static void
 proxy_read(struct side *s)
 {
-	static unsigned char buf[CHUNK];
-	ssize_t n = recv(s->fd, buf, sizeof buf, 0), done;
+	static unsigned char buf[CHUNK], plain[CHUNK + RECORD];
+	const unsigned char *p = buf;
+	ssize_t n = recv(s->fd, buf, sizeof buf, 0);
 
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
-	if (n <= 0) {
-		proxy_close(s);
-		return;
+	if (n > 0 && s->tls != NULL) {
+		p = plain;
+		n = proxy_decrypt(s, buf, (size_t)n, plain);
+		if (n == 0)
+			return;
 	}
-	if (s->other == NULL)
-		return;
-	done = send(s->other->fd, buf, (size_t)n, MSG_NOSIGNAL);
-	if (done < 0 && errno != EAGAIN && errno != EINTR) {
+	if (n <= 0 || (s->other != NULL && !proxy_pass(s, p, (size_t)n)))
 		proxy_close(s);
-		return;
-	}
-	if (done < 0)
-		done = 0;
-	if (done < n)
-		proxy_wait(s, buf + done, (size_t)(n - done));
 }
 
 /* 's' can be written to: connected, or room again. */
@@ -172,6 +225,12 @@ proxy_write(struct side *s)
 	struct side *from = s->other;
 	ssize_t n;
 
+	if (s->connecting && s->tls != NULL) {
+		s->connecting = false;
+		if (proxy_decrypt(s, NULL, 0, NULL) < 0)
+			proxy_close(s);
+		return;
+	}
 	s->connecting = false;
 	if (from == NULL || from->wait_len == 0)
 		return;
@@ -225,6 +284,7 @@ proxy_loop(int lfd)
 		while (ndead > 0) {
 			struct side *s = dead[--ndead];
 
+			proxy_tls_free(s->tls);
 			free(s->wait);
 			free(s);
 		}
@@ -253,26 +313,21 @@ proxy_resolve(const char *arg, struct sockaddr_storage *a, socklen_t *len)
 	freeaddrinfo(res);
 }
 
-int
-main(int argc, char **argv)
+static int
+proxy_usage(void)
 {
-	struct sockaddr_storage at;
-	struct epoll_event ev = {.events = EPOLLIN};
+	fprintf(stderr,
+	    "usage: sqmqos-bench-proxy [--tls-in CERT KEY] [--tls-out] LISTEN-ADDR TO-ADDR\n"
+	    "       sqmqos-bench-proxy --sink LISTEN-ADDR\n");
+	return 2;
+}
+
+static void
+proxy_prepare(void)
+{
 	struct sigaction sa = {.sa_handler = proxy_stop};
 	struct rlimit rl;
-	socklen_t at_len;
-	int lfd, one = 1;
 
-	if (argc != 3) {
-		fprintf(stderr,
-		    "usage: sqmqos-bench-proxy LISTEN-ADDR TO-ADDR\n"
-		    "       sqmqos-bench-proxy --sink LISTEN-ADDR\n");
-		return 2;
-	}
-	sink = strcmp(argv[1], "--sink") == 0;
-	proxy_resolve(argv[sink ? 2 : 1], &at, &at_len);
-	if (!sink)
-		proxy_resolve(argv[2], &to, &to_len);
 	if (getrlimit(RLIMIT_NOFILE, &rl) == 0) {
 		rl.rlim_cur = rl.rlim_max;
 		(void)setrlimit(RLIMIT_NOFILE, &rl);
@@ -280,14 +335,51 @@ main(int argc, char **argv)
 	sigaction(SIGINT, &sa, NULL);
 	sigaction(SIGTERM, &sa, NULL);
 	epfd = epoll_create1(EPOLL_CLOEXEC);
+}
+
+static int
+proxy_listen(const char *arg)
+{
+	struct epoll_event ev = {.events = EPOLLIN};
+	struct sockaddr_storage at;
+	socklen_t at_len;
+	int lfd, one = 1;
+
+	proxy_resolve(arg, &at, &at_len);
 	lfd = socket(at.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (lfd < 0)
 		proxy_die("socket");
 	(void)setsockopt(lfd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
 	if (bind(lfd, (struct sockaddr *)&at, at_len) < 0 || listen(lfd, 1024) < 0)
-		proxy_die(argv[sink ? 2 : 1]);
+		proxy_die(arg);
 	if (epoll_ctl(epfd, EPOLL_CTL_ADD, lfd, &ev) < 0)
 		proxy_die("epoll");
-	proxy_loop(lfd);
+	return lfd;
+}
+
+int
+main(int argc, char **argv)
+{
+	int at = 1;
+
+	if (at < argc && strcmp(argv[at], "--sink") == 0) {
+		sink = true;
+		at++;
+	}
+	if (!sink && at + 2 < argc && strcmp(argv[at], "--tls-in") == 0) {
+		tls_in = true;
+		proxy_tls_serve(argv[at + 1], argv[at + 2]);
+		at += 3;
+	}
+	if (!sink && at < argc && strcmp(argv[at], "--tls-out") == 0) {
+		tls_out = true;
+		at++;
+	}
+	if (argc - at != (sink ? 1 : 2))
+		return proxy_usage();
+	if (!sink)
+		proxy_resolve(argv[at + 1], &to, &to_len);
+	proxy_prepare();
+	proxy_loop(proxy_listen(argv[at]));
 	return 0;
 }

@@ -243,7 +243,7 @@ class Bench:
         out = []
         for run in self.runs:
             out += measures.run_rows(run, self.results.get(run.key, {}), names)
-        out += measures.cpu_rows(self.results, [n for n in names if n != "floor"])
+        out += measures.cpu_rows(self.results, [c.name for c in self.chains if not c.raw])
         out += measures.syscall_rows(self.syscalls, names)
         if self.memory:
             out += measures.memory_rows(self.memory, names)

@@ -39,8 +39,11 @@ def ratio(a, b):
 def comparisons(names):
     """(heading, ours, theirs) for each ratio that can be shown."""
     short = {"clear": "clear", "tls": "TLS"}
-    return [(f"{short[o]} / {peer}", o, peer) for peer in ("mosquitto", "floor")
-            for o in OURS if o in names and peer in names]
+    out = [(f"{short[o]} / {peer}", o, peer) for peer in ("mosquitto", "floor")
+           for o in OURS if o in names and peer in names]
+    if "tls" in names and "floor-tls" in names:
+        out.append(("TLS / TLS floor", "tls", "floor-tls"))
+    return out
 
 
 def cells(rows, titles):
@@ -106,7 +109,7 @@ def markdown(rows, titles, about):
            "A chain is publisher → local program → central program → local program → subscriber. "
            "mosquitto's is in the clear and keeps nothing on disk; ours is measured in the clear "
            "and with TLS 1.3 between sidecars and broker, which is how it ships. The floor is three "
-           "TCP proxies that only copy bytes. Publishers and subscribers are `sqmqos-bench`, MQTT 5. "
+           "TCP proxies that only copy bytes, without and with TLS 1.3 between them. Publishers and subscribers are `sqmqos-bench`, MQTT 5. "
            "Latency counts from the time a message was due to the time it was read; throughput "
            "counts deliveries, with at most 100 messages in flight per publisher (1→1 at QoS 0: "
            "1,000; fan-in: 20). Who subscribes is one client of the last local program, with a "
