@@ -316,18 +316,24 @@ wire_put_clear(struct sq_wire *c, const unsigned char *p, size_t len, bool copy)
 	c->io->n_iov++;
 }
 
+/* Fills records; one that is in the caller's memory as a whole is not copied. */
 static void
-wire_put_tls(struct sq_wire *c, const unsigned char *p, size_t len, bool copy)
+wire_put_tls(struct sq_wire *c, const unsigned char *p, size_t len)
 {
-	if (!copy) {
-		wire_flush_record(c, false);
-		wire_encrypt(c, p, len, false);
-		return;
+	while (len > 0) {
+		size_t room = WIRE_RECORD - c->io->record_len, n = len < room ? len : room;
+
+		if (n == WIRE_RECORD) {
+			wire_encrypt(c, p, n, false);
+		} else {
+			memcpy(c->io->record + c->io->record_len, p, n);
+			c->io->record_len += n;
+			if (n == room)
+				wire_flush_record(c, false);
+		}
+		p += n;
+		len -= n;
 	}
-	if (c->io->record_len + len > WIRE_RECORD)
-		wire_flush_record(c, false);
-	memcpy(c->io->record + c->io->record_len, p, len);
-	c->io->record_len += len;
 }
 
 static void
@@ -337,13 +343,12 @@ wire_put(struct sq_wire *c, const unsigned char *p, size_t len, bool copy)
 	if (c->state != WIRE_OPEN)
 		return;
 	c->io->user = c;
-	while (len > 0) {
+	if (c->ssl != NULL)
+		wire_put_tls(c, p, len);
+	while (c->ssl == NULL && len > 0) {
 		size_t n = copy && len > WIRE_RECORD ? WIRE_RECORD : len;
 
-		if (c->ssl != NULL)
-			wire_put_tls(c, p, n, copy);
-		else
-			wire_put_clear(c, p, n, copy);
+		wire_put_clear(c, p, n, copy);
 		p += n;
 		len -= n;
 	}

@@ -334,6 +334,7 @@ server_conn_read(struct h2_conn *c)
 			c->dead = c->dead || !again;
 			return;
 		}
+		c->server->stats.reads++;
 		if (c->server->cfg.mute || c->server->cfg.garbage != NULL)
 			continue;
 		if (nghttp2_session_mem_recv(c->session, in, (size_t)n) < 0) {

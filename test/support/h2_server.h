@@ -43,6 +43,7 @@ struct h2_server_stats {
 	unsigned held;        /* waiting for h2_server_release() */
 	unsigned held_peak;
 	unsigned pings;
+	unsigned reads; /* that brought something; with TLS each is a record */
 	char last_path[144];
 	char last_link[144]; /* the path of the last deliveries request */
 };

@@ -184,6 +184,27 @@ Test(pool, bodies_of_all_sizes_pass_a_socket_that_is_full)
 	splice(true, 1u << 30); /* only the socket's buffer is in the way */
 }
 
+Test(pool, records_of_a_large_body_are_full)
+{
+	enum { SIZE = 64000, RECORD = 16384, BESIDE = 1 };
+	unsigned char *body = sq_xcalloc(1, SIZE);
+	unsigned before;
+	struct call call;
+
+	start((struct h2_server_cfg){0}, true, 1);
+	call_send(&call, &w, w.last_up, "/sum", NULL, 0, NULL, 0);
+	WORLD_UNTIL(&w, call.done); /* nothing of the begin is on its way */
+	call_fini(&call);
+	before = h2_server_stats(server).reads;
+	call_send(&call, &w, w.last_up, "/sum", body, 30000, body + 30000, SIZE - 30000);
+	WORLD_UNTIL(&w, call.done);
+	cr_assert_eq(sq_get32(sq_buf_data(&call.body)), SIZE);
+	cr_assert_leq(h2_server_stats(server).reads - before, SIZE / RECORD + 1 + BESIDE,
+	    "heads of frames and pieces of the body share records");
+	call_fini(&call);
+	free(body);
+}
+
 Test(pool, request_61_waits_until_one_is_answered)
 {
 	enum { N = SQ_LINK_STREAMS_MAX + 1 };
