@@ -287,3 +287,14 @@ async def test_sessions_on_links_say_when_a_client_would_be_told(env):
     assert round_["unmatched"] == 30 - round_["arrived"] > 0, round_
     links.stdin.close()
     assert await asyncio.wait_for(links.wait(), 30) == 0
+
+
+async def test_commands_of_the_pages_on_scale_are_understood(_env):
+    sys.path.insert(0, str(clients.ROOT / "bench"))
+    import scale as bench
+    commands = [line.split()[2:] for page in ("scaling", "benchmarks-scale")
+                for line in (clients.ROOT / "docs" / f"{page}.md").read_text().splitlines()
+                if line.startswith("    ./dev bench ")]
+    assert len(commands) >= 2
+    for words in commands:
+        assert bench.parse(words).scale, words
