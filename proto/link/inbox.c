@@ -9,7 +9,10 @@
 #include "core/mem.h"
 #include "proto/link/inbox_priv.h"
 
-enum { CREDIT_HEADER = 16 };
+enum {
+	CREDIT_HEADER = 16,
+	AHEAD = 8, /* confirmations whose places are on their way from memory */
+};
 
 struct sq_inbox *
 sq_inbox_new(uint64_t window_msgs, uint64_t window_bytes, uint16_t receive_max)
@@ -73,11 +76,12 @@ entry_again(struct sq_inbox *in, struct sq_inbox_entry *e, uint64_t delivery, ui
  * if it came in this attach or was listed by it: another id is then a copy, for example a retained
  * message for a second subscription. */
 static bool
-entry_named(const struct sq_inbox_entry *e, const struct sq_target *t, const struct sq_origin *o)
+entry_named(const struct sq_inbox *in, const struct sq_inbox_entry *e, const struct sq_target *t,
+    const struct sq_origin *o)
 {
 	if ((e->flags & (F_SEEN | F_LISTED)) != 0 && e->delivery != t->delivery)
 		return false;
-	return sq_inbox_entry_is(e, t->queue, o);
+	return sq_inbox_entry_is(in, e, t->queue, o);
 }
 
 enum sq_inbox_verdict
@@ -85,7 +89,7 @@ sq_inbox_deliver(
     struct sq_inbox *in, const struct sq_target *t, const struct sq_origin *o, uint32_t size)
 {
 	struct sq_inbox_entry *e = sq_inbox_find(in, t->packet_id);
-	bool listed = e != NULL && entry_named(e, t, o);
+	bool listed = e != NULL && entry_named(in, e, t, o);
 
 	if (listed && e->state != E_EXPECTED) {
 		entry_again(in, e, t->delivery, size);
@@ -97,13 +101,13 @@ sq_inbox_deliver(
 		sq_inbox_abandon(in, e);
 	if (!listed)
 		sq_inbox_forget_ghosts(in, false);
-	e = sq_inbox_insert(in, t->packet_id);
-	sq_inbox_entry_name(e, t->queue, o);
+	e = sq_inbox_insert(in, t->packet_id, t->queue, o);
 	e->delivery = t->delivery;
 	e->size = size;
-	e->qos = t->flags & SQ_TARGET_QOS;
-	e->state = e->qos == 1 ? E_SENT1 : E_SENT2;
 	e->flags = F_CHARGED | F_SEEN;
+	if ((t->flags & SQ_TARGET_QOS) == 2)
+		e->flags |= F_QOS2;
+	e->state = (e->flags & F_QOS2) != 0 ? E_SENT2 : E_SENT1;
 	return SQ_INBOX_WRITE;
 }
 
@@ -230,8 +234,10 @@ sq_inbox_done(struct sq_inbox *in, struct sq_inbox_flight *f, bool ok)
 	uint32_t at = 0;
 
 	while (ok && f->attach == in->attach && sq_settle_next(&rest, &s)) {
-		for (unsigned i = 0; i < s.n && at < f->n; i++)
+		for (unsigned i = 0; i < s.n && at < f->n; i++) {
+			sq_inbox_expect(in, f->ids[at + AHEAD < f->n ? at + AHEAD : at]);
 			inbox_confirm(in, f->ids[at++], s.kind, s.delivery + i);
+		}
 	}
 	flight_free(in, f);
 }
@@ -284,6 +290,7 @@ sq_inbox_trim(struct sq_inbox *in)
 	if (in->table.n == 0 && in->table.slots != NULL) {
 		free(in->table.slots);
 		in->table.slots = NULL;
+		in->table.names = NULL;
 		in->table.mask = 0;
 	}
 	if (in->pubrels.next == in->pubrels.n && in->pubrels.v != NULL) {

@@ -41,6 +41,8 @@ enum sq_inbox_verdict {
 	SQ_INBOX_KNOWN, /* the client has it already */
 };
 
+/* A delivery under this id is about to come: has the processor fetch its place. */
+void sq_inbox_expect(const struct sq_inbox *, uint16_t packet_id);
 /* A QoS 1 or 2 delivery of 'size' image bytes. */
 enum sq_inbox_verdict sq_inbox_deliver(
     struct sq_inbox *, const struct sq_target *, const struct sq_origin *, uint32_t size);

@@ -19,9 +19,9 @@ entry_open_state(const struct sq_inbox_entry *e)
 {
 	if ((e->flags & F_ORPHAN) != 0)
 		return SQ_OPEN_ORPHAN;
-	if (e->state == E_RELEASED || (e->state == E_SETTLING && e->kind == SQ_SETTLE_COMPLETE))
+	if (e->state == E_RELEASED || (e->state == E_SETTLING && (e->flags & F_COMPLETE) != 0))
 		return SQ_OPEN_RECEIVED;
-	return e->qos == 1 ? SQ_OPEN_QOS1 : SQ_OPEN_QOS2;
+	return (e->flags & F_QOS2) != 0 ? SQ_OPEN_QOS2 : SQ_OPEN_QOS1;
 }
 
 void
@@ -35,14 +35,15 @@ sq_inbox_attach(const struct sq_inbox *in, struct sq_attach *out, struct sq_open
 		v = sq_xcalloc(in->table.n - in->table.ghosts, sizeof *v);
 	for (uint32_t i = 0; v != NULL && i <= in->table.mask; i++) {
 		const struct sq_inbox_entry *e = &in->table.slots[i];
+		const struct sq_inbox_name *name = &in->table.names[i];
 
 		if (e->packet_id == 0 || e->state == E_GHOST)
 			continue;
 		v[n++] = (struct sq_open_id){.packet_id = e->packet_id,
 		    .state = entry_open_state(e),
-		    .queue = e->queue,
-		    .delivery = e->seq,
-		    .origin = {e->incarnation, e->run, e->number, e->copy}};
+		    .queue = name->queue,
+		    .delivery = name->seq,
+		    .origin = {name->incarnation, name->run, name->number, name->copy}};
 	}
 	if (n > 1)
 		qsort(v, n, sizeof *v, open_id_order);
@@ -61,9 +62,8 @@ inbox_adopt(struct sq_inbox *in, const struct sq_open_id *id)
 
 	if (id->state == SQ_OPEN_QOS1)
 		return; /* its message comes as a new one */
-	e = sq_inbox_insert(in, id->packet_id);
-	sq_inbox_entry_name(e, id->queue, &id->origin);
-	e->qos = 2;
+	e = sq_inbox_insert(in, id->packet_id, id->queue, &id->origin);
+	e->flags = F_QOS2;
 	e->delivery = id->delivery;
 	if (id->state == SQ_OPEN_QOS2) {
 		/* The client may hold the id: the next PUT must list it, even if its
@@ -73,7 +73,7 @@ inbox_adopt(struct sq_inbox *in, const struct sq_open_id *id)
 	}
 	/* An orphan's message may have come to an older connection, so the client
 	 * may hold that id too: it is free after PUBREL and PUBCOMP. */
-	e->flags = F_SEEN | F_POSTED;
+	e->flags |= F_SEEN | F_POSTED;
 	if (id->state == SQ_OPEN_ORPHAN)
 		e->flags |= F_ORPHAN;
 	sq_inbox_entry_release(in, e);
@@ -112,8 +112,8 @@ entry_rebind(struct sq_inbox *in, struct sq_inbox_entry *e, const struct sq_open
 		break;
 	case E_SETTLING:
 		if (id->state == SQ_OPEN_ORPHAN)
-			e->kind = SQ_SETTLE_COMPLETE;
-		if (id->state == SQ_OPEN_QOS2 && e->kind == SQ_SETTLE_COMPLETE)
+			e->flags |= F_COMPLETE;
+		if (id->state == SQ_OPEN_QOS2 && (e->flags & F_COMPLETE) != 0)
 			sq_inbox_settle(in, e->packet_id, SQ_SETTLE_RECEIVED, 0, e->delivery);
 		sq_inbox_entry_post(in, e);
 		break;
@@ -170,7 +170,7 @@ sq_inbox_attached(struct sq_inbox *in, const struct sq_attached *a)
 		if (id.packet_id == 0)
 			continue;
 		listed[id.packet_id] = true;
-		if (e != NULL && sq_inbox_entry_is(e, id.queue, &id.origin)) {
+		if (e != NULL && sq_inbox_entry_is(in, e, id.queue, &id.origin)) {
 			entry_rebind(in, e, &id);
 			continue;
 		}

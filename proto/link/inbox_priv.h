@@ -15,25 +15,39 @@ enum sq_inbox_state {
 };
 
 enum {
-	F_ORPHAN = 1,  /* the broker has only the id */
-	F_CHARGED = 2, /* it uses credit of this attach */
-	F_POSTED = 4,  /* the settlement of its state was put since the attach */
-	F_SEEN = 8,    /* its message came in this attach, or will not come */
-	F_LISTED = 16, /* the answer to this attach lists it, so its delivery id is known */
+	F_ORPHAN = 1,    /* the broker has only the id */
+	F_CHARGED = 2,   /* it uses credit of this attach */
+	F_POSTED = 4,    /* the settlement of its state was put since the attach */
+	F_SEEN = 8,      /* its message came in this attach, or will not come */
+	F_LISTED = 16,   /* the answer to this attach lists it, so its delivery id is known */
+	F_QOS2 = 32,     /* else QoS 1 */
+	F_COMPLETE = 64, /* finished by 'complete', not by an acknowledgement */
+	F_REASON = 128,  /* finished with a reason code other than 0 */
 };
 
+/* What each step of a delivery needs: four entries to a cache line. */
 struct sq_inbox_entry {
-	uint64_t incarnation, run, number;
-	uint64_t queue, delivery;
-	uint32_t size, seq;
+	uint64_t delivery;
+	uint32_t size;
 	uint16_t packet_id; /* 0: the slot is free */
-	uint8_t copy, qos, state, flags, kind, reason;
+	uint8_t state, flags;
+};
+
+/* The rest of an entry, which is read when a delivery comes again, and by an attach. */
+struct sq_inbox_name {
+	uint64_t incarnation, run, number;
+	uint64_t queue;
+	uint32_t seq;
+	uint8_t copy;
+	uint8_t reason; /* with F_REASON */
 };
 
 /* Entries by packet id: inbox_table.c. */
 struct sq_inbox_table {
 	struct sq_inbox_entry *slots;
-	uint32_t mask, n; /* slots - 1; entries */
+	struct sq_inbox_name *names; /* of 'slots', in the same memory */
+	uint32_t mask, n;            /* slots - 1; entries */
+	uint32_t astray;             /* entries that another one keeps from their own slot */
 	uint32_t seq;
 	uint32_t ghosts, unlisted; /* 'unlisted': ghosts without F_LISTED */
 };
@@ -80,9 +94,10 @@ struct sq_inbox {
 };
 
 /* The table.  Pointers are valid until the next insert or erase.  'id' of an insert is not in the
- * table. */
+ * table; queue and origin are those of the entry's message. */
 struct sq_inbox_entry *sq_inbox_find(const struct sq_inbox *in, uint16_t id);
-struct sq_inbox_entry *sq_inbox_insert(struct sq_inbox *in, uint16_t id);
+struct sq_inbox_entry *
+sq_inbox_insert(struct sq_inbox *in, uint16_t id, uint64_t queue, const struct sq_origin *o);
 void sq_inbox_erase(struct sq_inbox *in, struct sq_inbox_entry *e);
 /* Keeps a finished entry whose message may come once more. */
 void sq_inbox_make_ghost(struct sq_inbox *in, struct sq_inbox_entry *e);
@@ -100,10 +115,12 @@ void sq_inbox_push_pubrel(struct sq_inbox *in, uint16_t id, uint8_t reason);
 /* Forgets an entry that is over at the broker.  Later packets of the client for its id are no error,
  * even if another delivery has the id by then. */
 void sq_inbox_abandon(struct sq_inbox *in, struct sq_inbox_entry *e);
+/* Where an entry's name is. */
+struct sq_inbox_name *
+sq_inbox_entry_name(const struct sq_inbox *in, const struct sq_inbox_entry *e);
 /* Whether the entry's message is the one of that queue and origin. */
-bool sq_inbox_entry_is(const struct sq_inbox_entry *e, uint64_t queue, const struct sq_origin *o);
-/* Sets queue and origin of the entry's message. */
-void sq_inbox_entry_name(struct sq_inbox_entry *e, uint64_t queue, const struct sq_origin *o);
+bool sq_inbox_entry_is(const struct sq_inbox *in, const struct sq_inbox_entry *e, uint64_t queue,
+    const struct sq_origin *o);
 /* Puts the settlement of the entry's state, once in each attach. */
 void sq_inbox_entry_post(struct sq_inbox *in, struct sq_inbox_entry *e);
 /* Settles an entry that the client has finished, by 'kind' (an orphan: complete). */

@@ -1,7 +1,7 @@
 /* Entries of an inbox: their table, their settlements, and due PUBRELs.
  *
- * Packet ids are given out in rows, so they hash to themselves: the table is filled in order and a
- * lookup is one cache line. */
+ * Packet ids are given out in rows, so they hash to themselves: the table is filled in order, a
+ * lookup is one cache line, and the next ids are in the same line. */
 #include <assert.h>
 #include <stdlib.h>
 
@@ -11,6 +11,12 @@
 enum { SLOTS_MIN = 16 };
 
 /* --- the table --- */
+
+struct sq_inbox_name *
+sq_inbox_entry_name(const struct sq_inbox *in, const struct sq_inbox_entry *e)
+{
+	return &in->table.names[e - in->table.slots];
+}
 
 struct sq_inbox_entry *
 sq_inbox_find(const struct sq_inbox *in, uint16_t id)
@@ -25,6 +31,13 @@ sq_inbox_find(const struct sq_inbox *in, uint16_t id)
 	}
 }
 
+void
+sq_inbox_expect(const struct sq_inbox *in, uint16_t id)
+{
+	if (in->table.slots != NULL)
+		__builtin_prefetch(&in->table.slots[id & in->table.mask], 1);
+}
+
 static struct sq_inbox_entry *
 inbox_slot(struct sq_inbox *in, uint16_t id)
 {
@@ -35,32 +48,55 @@ inbox_slot(struct sq_inbox *in, uint16_t id)
 	return &in->table.slots[i];
 }
 
+/* The free slot for an entry of this id. */
+static struct sq_inbox_entry *
+inbox_place(struct sq_inbox *in, uint16_t id)
+{
+	struct sq_inbox_entry *e = inbox_slot(in, id);
+
+	if (e != &in->table.slots[id & in->table.mask])
+		in->table.astray++;
+	return e;
+}
+
 static void
 inbox_grow(struct sq_inbox *in)
 {
-	uint32_t cap = in->table.slots != NULL ? (in->table.mask + 1) * 2 : SLOTS_MIN;
-	struct sq_inbox_entry *old = in->table.slots;
-	uint32_t n = old != NULL ? in->table.mask + 1 : 0;
+	const struct sq_inbox_table old = in->table;
+	uint32_t n = old.slots != NULL ? old.mask + 1 : 0, cap = n != 0 ? n * 2 : SLOTS_MIN;
 
-	in->table.slots = sq_xcalloc(cap, sizeof *in->table.slots);
+	in->table.slots = sq_xcalloc(cap, sizeof *old.slots + sizeof *old.names);
+	in->table.names = (struct sq_inbox_name *)(in->table.slots + cap);
 	in->table.mask = cap - 1;
+	in->table.astray = 0;
 	for (uint32_t i = 0; i < n; i++) {
-		if (old[i].packet_id != 0)
-			*inbox_slot(in, old[i].packet_id) = old[i];
+		struct sq_inbox_entry *e;
+
+		if (old.slots[i].packet_id == 0)
+			continue;
+		e = inbox_place(in, old.slots[i].packet_id);
+		*e = old.slots[i];
+		*sq_inbox_entry_name(in, e) = old.names[i];
 	}
-	free(old);
+	free(old.slots);
 }
 
 struct sq_inbox_entry *
-sq_inbox_insert(struct sq_inbox *in, uint16_t id)
+sq_inbox_insert(struct sq_inbox *in, uint16_t id, uint64_t queue, const struct sq_origin *o)
 {
 	struct sq_inbox_entry *e;
 
 	if (in->table.slots == NULL || in->table.n + 1 > (in->table.mask + 1) / 4 * 3)
 		inbox_grow(in);
-	e = inbox_slot(in, id);
-	*e = (struct sq_inbox_entry){.packet_id = id, .seq = in->table.seq++};
 	in->table.n++;
+	e = inbox_place(in, id);
+	*e = (struct sq_inbox_entry){.packet_id = id};
+	*sq_inbox_entry_name(in, e) = (struct sq_inbox_name){.incarnation = o->incarnation,
+	    .run = o->run,
+	    .number = o->number,
+	    .queue = queue,
+	    .seq = in->table.seq++,
+	    .copy = o->copy};
 	return e;
 }
 
@@ -73,7 +109,8 @@ sq_inbox_count_ghost(struct sq_inbox *in, const struct sq_inbox_entry *e, int by
 		in->table.unlisted += (uint32_t)by;
 }
 
-/* Closes the hole that 'e' leaves, so that probing needs no tombstones. */
+/* Closes the hole that 'e' leaves, so that probing needs no tombstones.  Entries in their own slots
+ * stay there, and are not even looked at where no other is about. */
 void
 sq_inbox_erase(struct sq_inbox *in, struct sq_inbox_entry *e)
 {
@@ -82,13 +119,20 @@ sq_inbox_erase(struct sq_inbox *in, struct sq_inbox_entry *e)
 	assert(in->table.n > 0 && e->packet_id != 0);
 	if (e->state == E_GHOST)
 		sq_inbox_count_ghost(in, e, -1);
-	for (uint32_t i = (hole + 1) & in->table.mask;; i = (i + 1) & in->table.mask) {
+	if (hole != (e->packet_id & in->table.mask)) {
+		assert(in->table.astray > 0);
+		in->table.astray--;
+	}
+	for (uint32_t i = (hole + 1) & in->table.mask; in->table.astray > 0;
+	     i = (i + 1) & in->table.mask) {
 		uint32_t home = in->table.slots[i].packet_id & in->table.mask;
 
 		if (in->table.slots[i].packet_id == 0)
 			break;
 		if (((i - home) & in->table.mask) >= ((i - hole) & in->table.mask)) {
 			in->table.slots[hole] = in->table.slots[i];
+			in->table.names[hole] = in->table.names[i];
+			in->table.astray -= home == hole;
 			hole = i;
 		}
 	}
@@ -97,20 +141,13 @@ sq_inbox_erase(struct sq_inbox *in, struct sq_inbox_entry *e)
 }
 
 bool
-sq_inbox_entry_is(const struct sq_inbox_entry *e, uint64_t queue, const struct sq_origin *o)
+sq_inbox_entry_is(const struct sq_inbox *in, const struct sq_inbox_entry *e, uint64_t queue,
+    const struct sq_origin *o)
 {
-	return e->queue == queue && e->number == o->number && e->run == o->run &&
-	    e->incarnation == o->incarnation && e->copy == o->copy;
-}
+	const struct sq_inbox_name *name = sq_inbox_entry_name(in, e);
 
-void
-sq_inbox_entry_name(struct sq_inbox_entry *e, uint64_t queue, const struct sq_origin *o)
-{
-	e->queue = queue;
-	e->incarnation = o->incarnation;
-	e->run = o->run;
-	e->number = o->number;
-	e->copy = o->copy;
+	return name->queue == queue && name->number == o->number && name->run == o->run &&
+	    name->incarnation == o->incarnation && name->copy == o->copy;
 }
 
 /* What an attach has listed comes again by the delivery id of the list, or never:
@@ -189,7 +226,10 @@ sq_inbox_entry_post(struct sq_inbox *in, struct sq_inbox_entry *e)
 		return;
 	e->flags |= F_POSTED;
 	if (e->state == E_SETTLING)
-		sq_inbox_settle(in, e->packet_id, e->kind, e->reason, e->delivery);
+		sq_inbox_settle(in, e->packet_id,
+		    (e->flags & F_COMPLETE) != 0 ? SQ_SETTLE_COMPLETE : SQ_SETTLE_ACK,
+		    (e->flags & F_REASON) != 0 ? sq_inbox_entry_name(in, e)->reason : 0,
+		    e->delivery);
 	else if (e->state == E_RECEIVING || e->state == E_RELEASED)
 		sq_inbox_settle(in, e->packet_id, SQ_SETTLE_RECEIVED, 0, e->delivery);
 }
@@ -197,9 +237,15 @@ sq_inbox_entry_post(struct sq_inbox *in, struct sq_inbox_entry *e)
 void
 sq_inbox_entry_finish(struct sq_inbox *in, struct sq_inbox_entry *e, uint8_t kind, uint8_t reason)
 {
+	bool orphan = (e->flags & F_ORPHAN) != 0;
+
 	e->state = E_SETTLING;
-	e->kind = (e->flags & F_ORPHAN) != 0 ? SQ_SETTLE_COMPLETE : kind;
-	e->reason = (e->flags & F_ORPHAN) != 0 ? 0 : reason;
+	if (orphan || kind == SQ_SETTLE_COMPLETE)
+		e->flags |= F_COMPLETE;
+	if (!orphan && reason != 0) {
+		e->flags |= F_REASON;
+		sq_inbox_entry_name(in, e)->reason = reason;
+	}
 	e->flags &= (uint8_t)~F_POSTED;
 	sq_inbox_entry_post(in, e);
 }

@@ -987,11 +987,28 @@ Test(inbox, an_expected_id_that_the_next_answer_does_not_list_is_forgotten)
 	sq_inbox_free(&in);
 }
 
+/* The PUT lists the 'n' open ids, each with the message that came by it: 'open[id % 4000]' is its
+ * number. */
+static void
+expect_names(struct sq_inbox *in, const uint64_t *open, size_t n)
+{
+	struct sq_open_id *ids = NULL;
+	struct sq_attach a = {0};
+
+	sq_inbox_attach(in, &a, &ids);
+	cr_assert_eq(a.n_open, n, "%u of %zu", a.n_open, n);
+	for (size_t i = 0; i < n; i++)
+		cr_assert_eq(ids[i].origin.number, open[ids[i].packet_id % 4000], "id %u: %lu",
+		    ids[i].packet_id, (unsigned long)ids[i].origin.number);
+	free(ids);
+}
+
 /* Against a plain array: ids come and go in any order, the table stays right. */
 Test(inbox, the_table_keeps_every_id_through_a_long_life)
 {
 	struct sq_inbox *in = sq_inbox_new(1000000, 1u << 30, 2000);
-	static uint64_t open[4000];
+	static uint64_t open[4000]; /* the number of the message that has the id */
+	static uint16_t held[4000]; /* the id */
 	uint64_t delivery = 1;
 	unsigned seed = 12345;
 	size_t n = 0;
@@ -1003,11 +1020,12 @@ Test(inbox, the_table_keeps_every_id_through_a_long_life)
 		seed = seed * 1103515245u + 12345u;
 		id = (uint16_t)(1 + (seed >> 8) % 3999 * 16 % 65535); /* many collide */
 		if (open[id % 4000] == 0) {
-			open[id % 4000] = id;
+			open[id % 4000] = delivery;
+			held[id % 4000] = id;
 			cr_assert_eq(deliver(in, 1, id, delivery, delivery), SQ_INBOX_WRITE);
 			delivery++;
 			n++;
-		} else if (open[id % 4000] == id) {
+		} else if (held[id % 4000] == id) {
 			puback(in, id, 0);
 			open[id % 4000] = 0;
 			n--;
@@ -1022,6 +1040,7 @@ Test(inbox, the_table_keeps_every_id_through_a_long_life)
 		}
 	}
 	cr_assert_gt(n, 100u);
+	expect_names(in, open, n);
 	sq_inbox_free(&in);
 }
 
