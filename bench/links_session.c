@@ -201,15 +201,13 @@ session_released(void *user, uint16_t packet_id, uint8_t reason)
 }
 
 static int
-session_deliver(
-    void *user, const struct sq_deliver *d, const struct sq_target *t, struct sq_block *block)
+session_deliver(void *user, const struct sq_delivery *d, const struct sq_target *t)
 {
 	struct sq_links_session *s = user;
 	struct sq_links *l = s->of;
-	struct sq_bytes payload = sq_image_payload(d->image);
+	struct sq_bytes payload = sq_image_payload(d->message->image);
 	uint64_t now = sq_clock_us();
 
-	(void)block;
 	if (payload.len < SQ_LINKS_HEADER || (t->flags & SQ_TARGET_QOS) != 1)
 		return SQ_EINVAL;
 	switch (sq_track_see(&s->seen, sq_get64(payload.p))) {

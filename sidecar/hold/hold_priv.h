@@ -202,8 +202,7 @@ void sq_hold_outcomes(struct sq_hold *, uint64_t now_ms);
 
 void sq_hold_post_settlements(struct sq_hold *);
 void sq_hold_flush_pubrels(struct sq_hold *);
-void sq_hold_deliver(
-    struct sq_hold *, const struct sq_deliver *, const struct sq_target *, struct sq_block *block);
+void sq_hold_deliver(struct sq_hold *, const struct sq_delivery *, const struct sq_target *);
 
 /* --- made.c --- */
 

@@ -118,9 +118,9 @@ sq_hold_post_settlements(struct sq_hold *hold)
 }
 
 void
-sq_hold_deliver(struct sq_hold *hold, const struct sq_deliver *d, const struct sq_target *t,
-    struct sq_block *block)
+sq_hold_deliver(struct sq_hold *hold, const struct sq_delivery *delivery, const struct sq_target *t)
 {
+	const struct sq_deliver *d = delivery->message;
 	uint32_t size = sq_image_size(d->image);
 	unsigned qos = t->flags & SQ_TARGET_QOS;
 	static const struct sq_origin no_origin;
@@ -129,14 +129,14 @@ sq_hold_deliver(struct sq_hold *hold, const struct sq_deliver *d, const struct s
 		return; /* on its way out: the broker takes it back */
 	if (qos == 0) {
 		sq_inbox_qos0(hold->inbox, size);
-		if (hold->ops->deliver(hold->user, d, t, block) != 0)
+		if (hold->ops->deliver(hold->user, delivery, t) != 0)
 			sq_hold_written(hold, 1, size);
 		return;
 	}
 	if (sq_inbox_deliver(hold->inbox, t, d->has_origin ? &d->origin : &no_origin, size) ==
 	    SQ_INBOX_WRITE) {
 		SQ_FAULT_IF(qos == 2, "sidecar-deliver-read");
-		if (hold->ops->deliver(hold->user, d, t, block) != 0)
+		if (hold->ops->deliver(hold->user, delivery, t) != 0)
 			sq_inbox_discard(hold->inbox, t->packet_id, SQ_MQTT_RC_PACKET_TOO_LARGE);
 	}
 	if (sq_inbox_due(hold->inbox))

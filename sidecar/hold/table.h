@@ -60,6 +60,7 @@ struct sq_holds {
 	/* holds.c */
 	struct sq_list links; /* struct sq_hold_link */
 	bool link_was_up;
+	uint64_t frames; /* deliver frames so far */
 	/* request.c */
 	struct sq_list posts; /* requests without an answer */
 	/* budget.c */

@@ -22,6 +22,14 @@
 
 struct sq_hold;
 
+/* A message for one client or more, valid during the call. */
+struct sq_delivery {
+	const struct sq_deliver *message;
+	struct sq_block *block; /* with the image; NULL: none */
+	uint64_t frame; /* no other message has this number: what is made of it for one target is
+			 * known again at the next */
+};
+
 /* Why a hold has ended, or was not to be had. */
 enum sq_hold_end {
 	SQ_HOLD_END_TAKEN_OVER, /* another connection has the session */
@@ -106,13 +114,11 @@ struct sq_hold_user {
 	bool (*allows)(void *user, const struct sq_topic_filter *);
 	/* Client: PUBREL for a message that it has received. */
 	void (*released)(void *user, uint16_t packet_id, uint8_t reason);
-	/* Client: a message for the client.  'block' is the block with the image; NULL: none, and
-	 * the image is valid during the call.  0: the user has it, and returns its credit by
+	/* Client: a message for the client.  0: the user has it, and returns its credit by
 	 * sq_hold_written() (QoS 0) or sq_hold_ack().  An error (SQ_ETOOBIG: it exceeds the maximum
 	 * packet size; another: the client accepts no more): it is dropped, its credit is returned,
 	 * and one of QoS 1 or 2 is settled as too large.  May not leave. */
-	int (*deliver)(void *user, const struct sq_deliver *, const struct sq_target *,
-	    struct sq_block *block);
+	int (*deliver)(void *user, const struct sq_delivery *, const struct sq_target *);
 	/* NULL: the hold's own lanes are its only source. */
 	const struct sq_hold_source *source;
 };

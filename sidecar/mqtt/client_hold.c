@@ -127,10 +127,9 @@ client_on_released(void *user, uint16_t packet_id, uint8_t reason)
 }
 
 static int
-client_on_deliver(
-    void *user, const struct sq_deliver *d, const struct sq_target *t, struct sq_block *block)
+client_on_deliver(void *user, const struct sq_delivery *d, const struct sq_target *t)
 {
-	return sq_client_deliver(user, d, t, block);
+	return sq_client_deliver(user, d, t);
 }
 
 const struct sq_hold_user sq_client_hold_user = {

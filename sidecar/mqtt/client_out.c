@@ -13,8 +13,9 @@
 #include "sidecar/hold/hold.h"
 
 enum {
-	REF_MIN = 8192,  /* payloads below are copied */
-	HEAD_SLACK = 64, /* of a PUBLISH head: all but topic, properties, identifiers */
+	REF_MIN = 8192,       /* payloads below are copied */
+	FORM_HEAD_MAX = 1024, /* topic and properties of a message of which a form is made */
+	HEAD_SLACK = 64,      /* of a PUBLISH head: all but topic, properties, identifiers */
 };
 
 /* A refusal with words, where the client wants them and has room (MQTT-3.4.2-2,
@@ -120,12 +121,12 @@ deliver_unlearn(struct sq_client *c, uint16_t alias)
 	*a = (struct sq_alias){0};
 }
 
-int
-sq_client_deliver(struct sq_client *c, const struct sq_deliver *d, const struct sq_target *t,
-    struct sq_block *block)
+/* The PUBLISH of a message for a target, without a topic alias.  'ids' has room for its
+ * subscription identifiers. */
+static struct sq_mqtt_publish_out
+deliver_out(
+    const struct sq_client *c, const struct sq_deliver *d, const struct sq_target *t, uint32_t *ids)
 {
-	struct sq_bytes payload = sq_image_payload(d->image);
-	uint32_t ids[UINT8_MAX];
 	struct sq_mqtt_publish_out out = {.version = c->in.decoder.version,
 	    .qos = t->flags & SQ_TARGET_QOS,
 	    .retain = (t->flags & SQ_TARGET_RETAIN) != 0,
@@ -135,42 +136,103 @@ sq_client_deliver(struct sq_client *c, const struct sq_deliver *d, const struct 
 	    .props = sq_image_props(d->image),
 	    .sub_ids = ids,
 	    .sub_ids_n = t->n_subs,
-	    .payload_len = payload.len};
-	size_t cap = HEAD_SLACK + out.topic.len + out.props.len + 5u * t->n_subs, head;
-	bool known = false, copy = block == NULL || payload.len < REF_MIN;
-	unsigned char *p;
+	    .payload_len = sq_image_payload(d->image).len};
 
-	if (c->state != SQ_CLIENT_OPEN)
-		return SQ_ECLOSED;
 	out.dup = out.qos > 0 && (t->flags & SQ_TARGET_REDELIVERED) != 0;
 	for (unsigned i = 0; i < t->n_subs; i++)
 		ids[i] = sq_get32(t->subs + 4 * i);
-	out.topic_alias = deliver_alias(c, out.topic, &known);
-	if (known)
-		out.topic.len = 0;
-	p = sq_output_reserve(&c->out.queue, &c->of->outputs, cap + (copy ? payload.len : 0));
-	head = sq_mqtt_publish_head(p, cap, &out);
-	if (out.topic_alias != 0 && !known && !sq_client_takes(c, head + payload.len)) {
-		deliver_unlearn(c, out.topic_alias); /* it may fit without */
-		out.topic_alias = 0;
-		head = sq_mqtt_publish_head(p, cap, &out);
+	return out;
+}
+
+/* Encodes the head, and the payload if it is to be copied, into the output.  False: it is too
+ * large. */
+static bool
+deliver_encode(
+    struct sq_client *c, struct sq_mqtt_publish_out *out, bool known, struct sq_bytes copy)
+{
+	size_t cap = HEAD_SLACK + out->topic.len + out->props.len + 5 * out->sub_ids_n, head;
+	unsigned char *p = sq_output_reserve(&c->out.queue, &c->of->outputs, cap + copy.len);
+
+	head = sq_mqtt_publish_head(p, cap, out);
+	if (out->topic_alias != 0 && !known && !sq_client_takes(c, head + out->payload_len)) {
+		deliver_unlearn(c, out->topic_alias); /* it may fit without */
+		out->topic_alias = 0;
+		head = sq_mqtt_publish_head(p, cap, out);
 	}
-	if (head == 0 || !sq_client_takes(c, head + payload.len)) {
+	if (head == 0 || !sq_client_takes(c, head + out->payload_len))
+		return false;
+	if (copy.len > 0)
+		memcpy(p + head, copy.p, copy.len);
+	sq_output_commit(&c->out.queue, head + copy.len);
+	return true;
+}
+
+/* The same by the form of the message, which is made if it is not there. */
+static bool
+deliver_by_form(struct sq_client *c, const struct sq_delivery *d, const struct sq_target *t,
+    uint16_t alias, struct sq_bytes copy)
+{
+	const struct sq_form_kind kind = {
+	    .frame = d->frame, .client = sq_form_client(c->in.decoder.version, t->flags, alias)};
+	struct sq_form *form = &c->of->form;
+	size_t len, apart = sq_image_payload(d->message->image).len - copy.len;
+
+	if (!sq_form_is(form, &kind)) {
+		struct sq_mqtt_publish_out out = deliver_out(c, d->message, t, NULL);
+
+		out.topic_alias = alias;
+		if (alias != 0)
+			out.topic.len = 0;
+		if (!sq_form_make(form, &kind, &out, copy))
+			return false;
+	}
+	len = sq_buf_len(&form->bytes);
+	if (!sq_client_takes(c, len + apart))
+		return false;
+	sq_form_write(form, t->packet_id, sq_output_reserve(&c->out.queue, &c->of->outputs, len));
+	sq_output_commit(&c->out.queue, len);
+	return true;
+}
+
+int
+sq_client_deliver(struct sq_client *c, const struct sq_delivery *d, const struct sq_target *t)
+{
+	const struct sq_deliver *m = d->message;
+	struct sq_bytes topic = sq_image_topic(m->image), payload = sq_image_payload(m->image),
+			copy;
+	unsigned qos = t->flags & SQ_TARGET_QOS;
+	uint16_t alias;
+	bool known, put;
+
+	if (c->state != SQ_CLIENT_OPEN)
+		return SQ_ECLOSED;
+	alias = deliver_alias(c, topic, &known);
+	copy = d->block == NULL || payload.len < REF_MIN ? payload : (struct sq_bytes){0};
+	if (m->n > 1 && t->n_subs == 0 && (alias == 0 || known) && copy.len < REF_MIN &&
+	    topic.len + sq_image_props(m->image).len <= FORM_HEAD_MAX) {
+		put = deliver_by_form(c, d, t, alias, copy);
+	} else {
+		uint32_t ids[UINT8_MAX];
+		struct sq_mqtt_publish_out out = deliver_out(c, m, t, ids);
+
+		out.topic_alias = alias;
+		if (known)
+			out.topic.len = 0;
+		put = deliver_encode(c, &out, known, copy);
+	}
+	if (!put) {
 		sq_holds_count(c->of->holds, SQ_M_DROPPED_TOO_LARGE, 1);
 		return SQ_ETOOBIG;
 	}
-	if (copy && payload.len > 0)
-		memcpy(p + head, payload.p, payload.len);
-	sq_output_commit(&c->out.queue, head + (copy ? payload.len : 0));
-	if (!copy)
-		sq_output_ref(&c->out.queue, block, payload.p, payload.len);
-	if (out.qos == 0)
-		sq_output_mark(&c->out.queue, sq_image_size(d->image));
-	sq_holds_count(c->of->holds, SQ_M_SENT_QOS0 + out.qos, 1);
-	c->taker.taken += t->queue != 0 && !out.dup;
+	if (copy.len < payload.len)
+		sq_output_ref(&c->out.queue, d->block, payload.p, payload.len);
+	if (qos == 0)
+		sq_output_mark(&c->out.queue, sq_image_size(m->image));
+	sq_holds_count(c->of->holds, SQ_M_SENT_QOS0 + qos, 1);
+	c->taker.taken += t->queue != 0 && (qos == 0 || (t->flags & SQ_TARGET_REDELIVERED) == 0);
 	sq_client_did(c, SQ_TAKER_RECEIVED);
 	sq_client_touch(c);
-	SQ_FAULT_LATER(out.qos == 2, "sidecar-publish-written", c);
+	SQ_FAULT_LATER(qos == 2, "sidecar-publish-written", c);
 	return 0;
 }
 

@@ -123,8 +123,8 @@ void sq_client_acked(struct sq_client *, const struct sq_lane_outcome *);
 void sq_client_suback(struct sq_client *, const struct sq_sub_answer *);
 void sq_client_pubrel(struct sq_client *, uint16_t packet_id, uint8_t reason);
 /* Puts a PUBLISH into the output.  SQ_ETOOBIG: above the client's maximum packet size, dropped. */
-int sq_client_deliver(struct sq_client *, const struct sq_deliver *, const struct sq_target *,
-    struct sq_block *block) SQ_MUST_CHECK;
+int sq_client_deliver(
+    struct sq_client *, const struct sq_delivery *, const struct sq_target *) SQ_MUST_CHECK;
 /* Writes as much as the socket takes. */
 void sq_client_write(struct sq_client *);
 

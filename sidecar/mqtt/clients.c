@@ -115,6 +115,7 @@ sq_clients_free(struct sq_clients **cp)
 	assert(of->n == 0);
 	sq_password_check_free(&of->passwords);
 	sq_output_cache_fini(&of->outputs);
+	sq_form_fini(&of->form);
 	sq_tracer_free(&of->tracer);
 	free(of);
 }

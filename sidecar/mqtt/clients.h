@@ -8,6 +8,7 @@
 #include "core/list.h"
 #include "sidecar/declared/declared.h"
 #include "sidecar/hold/table.h"
+#include "sidecar/mqtt/form.h"
 #include "sidecar/mqtt/output.h"
 #include "sidecar/mqtt/tracer.h"
 #include "sidecar/outbox/outbox.h"
@@ -35,7 +36,9 @@ struct sq_clients {
 	/* output.c */
 	struct sq_output_cache outputs;
 	uint64_t bytes_received; /* client.c */
-	uint64_t bytes_sent;     /* client_out.c */
+	/* client_out.c */
+	uint64_t bytes_sent;
+	struct sq_form form; /* of the last message that went to more than one client */
 };
 
 /* Makes an empty set of clients; the arguments must outlive it. */

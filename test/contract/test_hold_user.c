@@ -328,11 +328,11 @@ on_released(void *to, uint16_t packet_id, uint8_t reason)
 }
 
 static int
-on_deliver(void *to, const struct sq_deliver *d, const struct sq_target *t, struct sq_block *block)
+on_deliver(void *to, const struct sq_delivery *d, const struct sq_target *t)
 {
 	spy_attached(to, DELIVER);
 	cr_assert(!spy.real->comes_again && spy.linked);
-	spy.delivered = spy.real->deliver(to, d, t, block);
+	spy.delivered = spy.real->deliver(to, d, t);
 	cr_assert_not(has_left());
 	return spy.delivered;
 }

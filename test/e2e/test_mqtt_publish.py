@@ -147,6 +147,31 @@ async def qos_2_is_delivered_once(w):
 
 
 @case
+async def clients_of_all_kinds_get_the_same_message(w):
+    subs = []
+    for granted in (0, 1, 2):
+        for version, props in ((V311, None), (V5, None), (V5, {"topic_alias_maximum": 1})):
+            for n in range(2):
+                sub = await w.subscriber((w.topic(), granted), version=version, props=props,
+                                         suffix=f"sub{len(subs)}")
+                subs.append((sub, granted, version))
+    pub = await w.connect("pub")
+    sent = [(qos, b"%d" % qos + b"x" * size, retain) for size in (0, 50, 9000)
+            for qos in (0, 1, 2) for retain in (False, True)]
+    for qos, payload, retain in sent:
+        await pub.publish(w.topic(), payload, qos, retain, props={"content_type": "t"})
+    for sub, granted, version in subs:
+        got = await sub.receive_all(len(sent))
+        assert sorted((m.qos, m.payload) for m in got) == sorted(
+            (min(qos, granted), payload) for qos, payload, _ in sent), (granted, version)
+        assert not any(m.dup or m.retain for m in got)
+        if version == V5:
+            assert all(m.props["content_type"] == "t" for m in got)
+            assert {m.topic for m in got} <= {w.topic(), ""}
+    await pub.publish(w.topic(), b"", 1, True)
+
+
+@case
 async def dup_is_not_passed_on(w):
     sub = await w.subscriber(w.topic())
     raw = await w.raw_connected()
