@@ -22,6 +22,8 @@ sq_output_reserve(struct sq_output *o, struct sq_output_cache *cache, size_t n)
 {
 	if (o->buf.base == NULL && cache->n > 0)
 		o->buf = cache->spare[--cache->n];
+	else if (o->buf.base == NULL && n < cache->usual)
+		sq_buf_reserve(&o->buf, cache->usual); /* else it would grow to that step by step */
 	return sq_buf_reserve(&o->buf, n);
 }
 
@@ -128,10 +130,11 @@ output_marks(struct sq_output *o, uint64_t *msgs, uint64_t *bytes)
 	o->sealed = o->mark[0].msgs != 0;
 }
 
-/* Gives the memory of an empty output back. */
+/* Gives the memory of an empty output back; it had 'fill' bytes. */
 static void
-output_rest(struct sq_output *o, struct sq_output_cache *cache)
+output_rest(struct sq_output *o, struct sq_output_cache *cache, size_t fill)
 {
+	cache->usual = fill < SQ_OUTPUT_USUAL_MAX ? fill : SQ_OUTPUT_USUAL_MAX;
 	if (o->buf.base != NULL && cache->n < SQ_ARRAY_LEN(cache->spare) &&
 	    o->buf.cap <= SPARE_CAP_MAX) {
 		cache->spare[cache->n++] = o->buf;
@@ -148,6 +151,7 @@ sq_output_write(
     struct sq_output *o, struct sq_output_cache *cache, int fd, uint64_t *msgs, uint64_t *bytes)
 {
 	struct iovec iov[IOV_N];
+	size_t fill = o->buf.end;
 	int rc = 0;
 
 	while (sq_output_len(o) > 0) {
@@ -172,7 +176,7 @@ sq_output_write(
 	}
 	output_marks(o, msgs, bytes);
 	if (sq_output_len(o) == 0)
-		output_rest(o, cache);
+		output_rest(o, cache, fill);
 	return rc;
 }
 

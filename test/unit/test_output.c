@@ -100,6 +100,33 @@ Test(output, marks_are_told_when_their_bytes_have_left)
 	close(fd[1]);
 }
 
+/* Outputs that are filled at the same time need not grow step by step; one that follows a small
+ * one is small. */
+Test(output, a_new_buffer_is_as_large_as_the_last_one_got)
+{
+	static const size_t sizes[] = {50000, 3000, 10};
+	static const size_t next[] = {SQ_OUTPUT_USUAL_MAX, 3000, 10};
+	unsigned char bytes[50000] = {0};
+	uint64_t msgs, size;
+	int fd[2];
+
+	for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+		struct sq_output o = {0}, fresh = {0};
+
+		pair(fd);
+		memcpy(sq_output_reserve(&o, &cache, sizes[i]), bytes, sizes[i]);
+		sq_output_commit(&o, sizes[i]);
+		cr_assert_eq(sq_output_write(&o, &cache, fd[0], &msgs, &size), 0);
+		sq_output_cache_fini(&cache); /* as if others had the spare ones */
+		put(&fresh, "x");
+		cr_assert_geq(fresh.buf.cap, next[i], "%zu bytes", fresh.buf.cap);
+		cr_assert_lt(fresh.buf.cap, 2 * next[i] + 64, "%zu bytes", fresh.buf.cap);
+		sq_output_drop(&fresh, &msgs, &size);
+		close(fd[0]);
+		close(fd[1]);
+	}
+}
+
 /* A reader that takes a few bytes at a time gets every byte once, in order, and
  * the marks add up whatever the writes were cut into. */
 Test(output, a_slow_reader_gets_every_byte)
