@@ -23,9 +23,10 @@ sq_turn_init(struct sq_turn *t, void (*run)(struct sq_turn *))
 void
 sq_loop_post(struct sq_loop *l, enum sq_turn_kind kind, struct sq_turn *t)
 {
+	if (!sq_list_empty(&t->node))
+		return; /* most are: each message posts */
 	assert(t->run != NULL && loop_is_mine(l));
-	if (sq_list_empty(&t->node))
-		sq_list_push_back(&l->queues[kind], &t->node);
+	sq_list_push_back(&l->queues[kind], &t->node);
 }
 
 /* Runs the turns posted so far; turns posted meanwhile come in the next round. */
