@@ -175,6 +175,8 @@ def in_words(schema):
     types = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
     words = {"string": "text", "integer": "number", "boolean": "true, false", "array": "list",
              "object": "map", "null": "null", "number": "number"}
+    if word := re.fullmatch(r"\^(\w+)\$", schema.get("pattern", "")):
+        words["string"] = f"`{word[1]}`"
     text = " or ".join(words[t] for t in types)
     if types[0] == "integer":
         least, most = schema.get("minimum"), schema.get("maximum")

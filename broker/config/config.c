@@ -179,7 +179,10 @@ const struct sq_config_key sq_broker_config_keys[] = {
 	"the same placeholders; unset: all."},
     {"acl-default", SQ_CFG_ENUM, AT(acl_default), "allow", 0, 0, acl_defaults,
 	"Whether an identity may do what no rule mentions, in its own space.", true},
-    {"workers", SQ_CFG_UINT, AT(workers), "1", 1, 64, NULL, "Threads that serve links."},
+    {"workers", SQ_CFG_UINT, AT(workers), "auto", 1, SQ_BROKER_WORKERS_MAX, automatic,
+	"Threads that serve links; auto: one for each two CPUs of the smallest limit of the "
+	"process's "
+	"control groups, and one where there is no limit."},
     {"engine", SQ_CFG_ENUM, AT(engine), "embedded", 0, 0, sq_engine_names,
 	"Where sessions and messages live; embedded: on this broker's disk; memory: they end with "
 	"the "

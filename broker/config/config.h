@@ -54,6 +54,8 @@ struct sq_broker_allow {
 
 enum sq_broker_log_kind { SQ_BROKER_LOG_LOCAL, SQ_BROKER_LOG_POSTGRES };
 
+enum { SQ_BROKER_WORKERS_MAX = 64 };
+
 /* Of a log of several brokers, and this broker among them (log.c). */
 struct sq_broker_log {
 	unsigned kind; /* enum sq_broker_log_kind */
@@ -89,8 +91,8 @@ struct sq_broker_config {
 	/* Rights of one space to read another, with texts of theirs. */
 	struct sq_tenant_grant *grants;
 	size_t n_grants;
-	uint64_t workers;
-	unsigned engine; /* enum sq_broker_engine */
+	uint64_t workers; /* 0: auto */
+	unsigned engine;  /* enum sq_broker_engine */
 	struct sq_broker_log log;
 	char *store_dir;
 	unsigned durability; /* enum sq_durability */

@@ -26,6 +26,7 @@
 #include "broker/program/main_priv.h"
 #include "broker/program/shared.h"
 #include "core/clock.h"
+#include "core/cpus.h"
 #include "core/fault.h"
 #include "core/log.h"
 #include "core/mem.h"
@@ -164,6 +165,29 @@ main_make_broker(struct sq_main *p, struct sq_buf *err)
 	return rc == SQ_OK ? SQ_OK : main_store_fails(&why, err);
 }
 
+/* What passes from worker to worker costs more: half of the CPUs are enough of them, and where no limit says
+ * how many are ours, one. */
+static unsigned
+main_workers(const struct sq_broker_config *c)
+{
+	struct sq_cpus cpus;
+	unsigned n;
+
+	if (c->workers != 0)
+		return (unsigned)c->workers;
+	cpus = sq_cpus("");
+	n = cpus.limited ? cpus.n / 2 : 1;
+	n = n < 1 ? 1 : n > SQ_BROKER_WORKERS_MAX ? SQ_BROKER_WORKERS_MAX : n;
+	if (cpus.limited)
+		SQ_INFO("broker",
+		    "workers: auto is %u, by a control group's limit, which leaves %u CPUs", n,
+		    cpus.n);
+	else
+		SQ_INFO("broker", "workers: auto is %u, as no control group limits the %u CPUs", n,
+		    cpus.n);
+	return n;
+}
+
 /* What there is before any state. */
 static int
 main_prepare(struct sq_main *p, struct sq_buf *err)
@@ -181,7 +205,7 @@ main_prepare(struct sq_main *p, struct sq_buf *err)
 	p->auth = sq_broker_config_auth(c, true, sq_push_live_out(p->push), err);
 	if (p->auth == NULL)
 		return SQ_EINVAL;
-	p->crew = sq_crew_new((unsigned)c->workers);
+	p->crew = sq_crew_new(main_workers(c));
 	return sq_main_open_fronts(p, err) && sq_main_start_admin(p, err) ? SQ_OK : SQ_EIO;
 }
 
@@ -191,7 +215,7 @@ main_say(const struct sq_main *p)
 	const struct sq_broker_config *c = p->config;
 
 	SQ_INFO("broker", "version %s serves %s (port %u, %s), %u workers", SQ_VERSION, c->listen,
-	    sq_front_port(p->fronts[0]), c->tls ? "TLS" : "clear text", (unsigned)c->workers);
+	    sq_front_port(p->fronts[0]), c->tls ? "TLS" : "clear text", sq_crew_size(p->crew));
 	if (p->fronts[1] != NULL)
 		SQ_INFO("broker", "the HTTP API is at %s (port %u)", c->http_listen,
 		    sq_front_port(p->fronts[1]));

@@ -128,7 +128,7 @@ SAMPLES = {
     "affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {
         "nodeSelectorTerms": [{"matchExpressions": [{"key": "disk", "operator": "Exists"}]}]}}},
     "namespaceSelector": {"matchLabels": {"team": "a"}},
-    "broker.replicas": 0, "mode": "provided", "caLifetime": "48h", "leafLifetime": "48h",
+    "broker.replicas": 0, "workers": 2, "mode": "provided", "caLifetime": "48h", "leafLifetime": "48h",
     "overlap": "1h", "caSecret": "other", "caConfigMap": "other", "brokerSecret": "other",
     "servingSecret": "other", "tokensSecret": "other", "tokenSecret": "other", "crlSecret": "other", "crlConfigMap": "other",
     "names": [{"name": "web.example", "spaces": ["shop"]}], "spaces": {"x": {"tenants": ["a", "b"]}},
@@ -278,6 +278,7 @@ REFUSED = [
     ("broker.port", None, "missing property 'port'"),
     ("broker.engine", "postgres", "at '/broker/engine'"),
     ("broker.workers", 0, "minimum: got 0, want 1"),
+    ("broker.workers", "many", "at '/broker/workers'"),
     ("broker.store.size", "10G", "at '/broker/store/size'"),
     ("broker.store.size", 10, "got number, want string"),
     ("broker.config", {"queue": {"max-bites": 1}}, "additional properties 'max-bites' not allowed"),

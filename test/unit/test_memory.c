@@ -5,46 +5,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "core/memory.h"
-#include "../support/temp_dir.h"
+#include "../support/kernel_tree.h"
 
 enum { MIB = 1 << 20 };
 
 /* ---- what a control group gives ---- */
-
-static char *tree;
-
-static void
-tree_new(void)
-{
-	tree = temp_dir_new();
-}
-
-static void
-tree_free(void)
-{
-	temp_dir_free(&tree);
-}
-
-/* Writes a file of the tree, and the folders on its way. */
-static void
-put(const char *path, const char *text)
-{
-	char whole[1024];
-	FILE *f;
-
-	snprintf(whole, sizeof whole, "%s%s", tree, path);
-	for (char *at = whole + strlen(tree) + 1; (at = strchr(at, '/')) != NULL; *at++ = '/') {
-		*at = '\0';
-		mkdir(whole, 0700);
-	}
-	f = fopen(whole, "w");
-	cr_assert_not_null(f, "%s", whole);
-	fputs(text, f);
-	fclose(f);
-}
 
 #define MEMORY_OF(root, point) \
 	"22 1 0:20 / / rw - ext4 /dev/vda rw\n" \
@@ -54,82 +21,83 @@ put(const char *path, const char *text)
 static void
 is(uint64_t mib, bool cgroup)
 {
-	struct sq_memory_room room = sq_memory_room(tree);
+	struct sq_memory_room room = sq_memory_room(kernel_tree());
 
 	cr_assert_eq(room.bytes, mib * MIB, "%llu", (unsigned long long)room.bytes);
 	cr_assert_eq(room.cgroup, cgroup);
 }
 
-TestSuite(room, .init = tree_new, .fini = tree_free);
+TestSuite(room, .init = kernel_tree_new, .fini = kernel_tree_free);
 
 Test(room, without_a_group_it_is_physical_memory)
 {
-	put("/proc/meminfo", "MemTotal:        1048576 kB\nMemFree: 5 kB\n");
+	kernel_tree_put("/proc/meminfo", "MemTotal:        1048576 kB\nMemFree: 5 kB\n");
 	is(1024, false);
-	cr_assert_eq(sq_memory_share(sq_memory_room(tree), 3), (uint64_t)512 * MIB);
+	cr_assert_eq(sq_memory_share(sq_memory_room(kernel_tree()), 3), (uint64_t)512 * MIB);
 }
 
 Test(room, version_1_by_its_controller)
 {
-	put("/proc/meminfo", "MemTotal: 1048576 kB\n");
-	put("/proc/self/cgroup", "7:cpu,cpuacct:/other\n4:hugetlb,memory:/a/b\n0::/\n");
-	put("/proc/self/mountinfo", MEMORY_OF("/", "/sys/fs/cgroup/memory"));
-	put("/sys/fs/cgroup/memory/a/b/memory.limit_in_bytes", "67108864\n");
-	put("/sys/fs/cgroup/memory/memory.limit_in_bytes", "9223372036854771712\n");
+	kernel_tree_put("/proc/meminfo", "MemTotal: 1048576 kB\n");
+	kernel_tree_put("/proc/self/cgroup", "7:cpu,cpuacct:/other\n4:hugetlb,memory:/a/b\n0::/\n");
+	kernel_tree_put("/proc/self/mountinfo", MEMORY_OF("/", "/sys/fs/cgroup/memory"));
+	kernel_tree_put("/sys/fs/cgroup/memory/a/b/memory.limit_in_bytes", "67108864\n");
+	kernel_tree_put("/sys/fs/cgroup/memory/memory.limit_in_bytes", "9223372036854771712\n");
 	is(64, true);
-	cr_assert_eq(sq_memory_share(sq_memory_room(tree), 3), (uint64_t)48 * MIB);
-	cr_assert_eq(sq_memory_share(sq_memory_room(tree), 2), (uint64_t)32 * MIB);
+	cr_assert_eq(sq_memory_share(sq_memory_room(kernel_tree()), 3), (uint64_t)48 * MIB);
+	cr_assert_eq(sq_memory_share(sq_memory_room(kernel_tree()), 2), (uint64_t)32 * MIB);
 }
 
 Test(room, the_least_of_those_above_counts)
 {
-	put("/proc/meminfo", "MemTotal: 1048576 kB\n");
-	put("/proc/self/cgroup", "0::/pod/app/inner\n");
-	put("/proc/self/mountinfo", UNIFIED);
-	put("/sys/fs/cgroup/pod/memory.max", "33554432\n");
-	put("/sys/fs/cgroup/pod/app/memory.max", "67108864\n");
-	put("/sys/fs/cgroup/pod/app/inner/memory.max", "max\n");
+	kernel_tree_put("/proc/meminfo", "MemTotal: 1048576 kB\n");
+	kernel_tree_put("/proc/self/cgroup", "0::/pod/app/inner\n");
+	kernel_tree_put("/proc/self/mountinfo", UNIFIED);
+	kernel_tree_put("/sys/fs/cgroup/pod/memory.max", "33554432\n");
+	kernel_tree_put("/sys/fs/cgroup/pod/app/memory.max", "67108864\n");
+	kernel_tree_put("/sys/fs/cgroup/pod/app/inner/memory.max", "max\n");
 	is(32, true);
 }
 
 Test(room, unlimited_is_no_group)
 {
-	put("/proc/meminfo", "MemTotal: 1048576 kB\n");
-	put("/proc/self/cgroup", "4:memory:/a\n0::/a\n");
-	put("/proc/self/mountinfo", MEMORY_OF("/", "/m") UNIFIED);
-	put("/m/a/memory.limit_in_bytes", "9223372036854771712\n");
-	put("/sys/fs/cgroup/a/memory.max", "max\n");
+	kernel_tree_put("/proc/meminfo", "MemTotal: 1048576 kB\n");
+	kernel_tree_put("/proc/self/cgroup", "4:memory:/a\n0::/a\n");
+	kernel_tree_put("/proc/self/mountinfo", MEMORY_OF("/", "/m") UNIFIED);
+	kernel_tree_put("/m/a/memory.limit_in_bytes", "9223372036854771712\n");
+	kernel_tree_put("/sys/fs/cgroup/a/memory.max", "max\n");
 	is(1024, false);
 }
 
 Test(room, a_mount_may_begin_at_the_container_s_group)
 {
-	put("/proc/meminfo", "MemTotal: 1048576 kB\n");
-	put("/proc/self/cgroup", "4:memory:/docker/0123/sub\n");
-	put("/proc/self/mountinfo", MEMORY_OF("/docker/0123", "/sys/fs/cgroup/me\\040mory"));
-	put("/sys/fs/cgroup/me mory/sub/memory.limit_in_bytes", "16777216\n");
+	kernel_tree_put("/proc/meminfo", "MemTotal: 1048576 kB\n");
+	kernel_tree_put("/proc/self/cgroup", "4:memory:/docker/0123/sub\n");
+	kernel_tree_put(
+	    "/proc/self/mountinfo", MEMORY_OF("/docker/0123", "/sys/fs/cgroup/me\\040mory"));
+	kernel_tree_put("/sys/fs/cgroup/me mory/sub/memory.limit_in_bytes", "16777216\n");
 	is(16, true);
 	/* Seen from a namespace that does not have it: the mount is what there is. */
-	put("/proc/self/cgroup", "4:memory:/../elsewhere\n");
-	put("/sys/fs/cgroup/me mory/memory.limit_in_bytes", "8388608\n");
+	kernel_tree_put("/proc/self/cgroup", "4:memory:/../elsewhere\n");
+	kernel_tree_put("/sys/fs/cgroup/me mory/memory.limit_in_bytes", "8388608\n");
 	is(8, true);
 }
 
 Test(room, a_namespace_of_its_own_shows_the_root)
 {
-	put("/proc/meminfo", "MemTotal: 1048576 kB\n");
-	put("/proc/self/cgroup", "0::/\n");
-	put("/proc/self/mountinfo", UNIFIED);
-	put("/sys/fs/cgroup/memory.max", "134217728\n");
+	kernel_tree_put("/proc/meminfo", "MemTotal: 1048576 kB\n");
+	kernel_tree_put("/proc/self/cgroup", "0::/\n");
+	kernel_tree_put("/proc/self/mountinfo", UNIFIED);
+	kernel_tree_put("/sys/fs/cgroup/memory.max", "134217728\n");
 	is(128, true);
 }
 
 Test(room, nonsense_is_no_limit)
 {
-	put("/proc/meminfo", "MemTotal: 1048576 kB\n");
-	put("/proc/self/cgroup", "x\n4:memory\n:::\n0::/\n");
-	put("/proc/self/mountinfo", "41\n1 2 3 - \n" UNIFIED);
-	put("/sys/fs/cgroup/memory.max", "many\n");
+	kernel_tree_put("/proc/meminfo", "MemTotal: 1048576 kB\n");
+	kernel_tree_put("/proc/self/cgroup", "x\n4:memory\n:::\n0::/\n");
+	kernel_tree_put("/proc/self/mountinfo", "41\n1 2 3 - \n" UNIFIED);
+	kernel_tree_put("/sys/fs/cgroup/memory.max", "many\n");
 	is(1024, false);
 }
 
