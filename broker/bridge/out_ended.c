@@ -38,6 +38,9 @@ ended_count(struct sq_outward *o, const struct sq_offer_end *end)
 		atomic_fetch_add_explicit(&o->cfg.told->uncertain, 1, memory_order_relaxed);
 	if (end->why != NULL && (end->how == SQ_OFFER_FAILED || end->how == SQ_OFFER_NEVER))
 		sq_bridge_tell_error(o->cfg.told, SQ_BRIDGE_OUT, end->why);
+	if (end->how == SQ_OFFER_ACCEPTED || end->how == SQ_OFFER_FAILED)
+		sq_bridge_tell_tried(o->cfg.told, end->how == SQ_OFFER_ACCEPTED, end->why,
+		    sq_worker_now_ms(o->cfg.shard->worker));
 }
 
 /* A forwarder that takes messages and hands all of them back at once gets none for a while. */

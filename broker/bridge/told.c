@@ -10,6 +10,8 @@
 #include "core/utf8.h"
 #include "proto/json/write.h"
 
+enum { FAILS_MS = 60000 }; /* between two lines that messages fail */
+
 void
 sq_bridge_told_init(struct sq_bridge_told *t, const char *scope)
 {
@@ -79,8 +81,28 @@ sq_bridge_tell_state(struct sq_bridge_told *t, enum sq_bridge_half half, bool up
 }
 
 void
+sq_bridge_tell_tried(struct sq_bridge_told *t, bool taken, const char *why, uint64_t now_ms)
+{
+	if (taken && t->state[SQ_BRIDGE_OUT].fails) {
+		t->state[SQ_BRIDGE_OUT].fails = false;
+		SQ_INFO(t->scope, "out: the peer takes messages again");
+		return;
+	}
+	if (taken || t->state[SQ_BRIDGE_OUT].fails)
+		return;
+	if (t->state[SQ_BRIDGE_OUT].fails_ms != 0 &&
+	    now_ms - t->state[SQ_BRIDGE_OUT].fails_ms < FAILS_MS)
+		return;
+	t->state[SQ_BRIDGE_OUT].fails = true;
+	t->state[SQ_BRIDGE_OUT].fails_ms = now_ms;
+	SQ_WARN(t->scope, "out: a message has failed at the peer, and is tried again: %s",
+	    why != NULL ? why : "no reason is known");
+}
+
+void
 sq_bridge_tell_closed(struct sq_bridge_told *t, enum sq_bridge_half half)
 {
+	t->state[half].fails = false;
 	pthread_mutex_lock(&t->lock);
 	t->state[half].why[0] = '\0';
 	t->state[half].since_ms = 0;

@@ -249,9 +249,11 @@ Test(bridges_away, an_hour_of_failures_is_tried_by_the_queues_retry)
 	/* 1 s, 2 s .. 10 min, each at least half of it */
 	const uint64_t most = 11 + HOUR_MS / (5 * MINUTE_MS);
 	uint64_t before, attempts;
+	int log;
 
 	(void)snprintf(text, sizeof text, "%s%s", bridges_out("a", ""), bridges_out("b", ""));
 	bridges_set(text);
+	log = log_capture();
 	fake_peer_refuse(b, &failed);
 	for (unsigned i = 0; i < 10 * LANES; i++)
 		publish(i % LANES);
@@ -269,10 +271,35 @@ Test(bridges_away, an_hour_of_failures_is_tried_by_the_queues_retry)
 	cr_expect_eq(bridges_left("b"), 10U * LANES);
 	cr_expect_not_null(
 	    strstr(bridges_call(SQ_BRIDGE_GET, "b", SQ_BRIDGE_DONE), "\"lastError\":\"no\""));
+	cr_expect_eq(log_count(log, " bridge/"), 1U, "one line, of both bridges");
+	cr_expect_eq(log_count(log,
+			 " bridge/b out: a message has failed at the peer, and is tried again: no"),
+	    1U);
 	fake_peer_refuse(b, NULL);
 	world_pass(&w, 10 * MINUTE_MS + 1000);
 	expect_all();
 	cr_expect_eq(gets.attempts, LANES, "the first one of each lane");
+	cr_expect_eq(log_count(log, " bridge/"), 2U, "and one that it takes them again");
+	cr_expect_eq(log_count(log, " bridge/b out: the peer takes messages again"), 1U);
+}
+
+/* A peer that fails each second message, for ten minutes. */
+Test(bridges_away, a_peer_that_fails_now_and_then_does_not_fill_the_log)
+{
+	const struct sq_offer_end failed = {.how = SQ_OFFER_FAILED, .why = "no"};
+	const unsigned minutes = 10;
+	int log;
+
+	bridges_set(bridges_out("b", ""));
+	log = log_capture();
+	for (unsigned i = 0; i < minutes * 6; i++) {
+		fake_peer_refuse(b, i % 2 == 0 ? &failed : NULL);
+		publish(i % LANES);
+		world_pass(&w, 10 * 1000);
+	}
+	cr_expect_geq(log_count(log, "a message has failed"), 2U);
+	cr_expect_leq(log_count(log, "a message has failed"), minutes);
+	cr_expect_leq(log_count(log, "takes messages again"), minutes);
 }
 
 /* A backlog, on files. */
