@@ -64,26 +64,40 @@ sq_sqs_in_bring(struct sq_sqs_inlet *in, struct sq_sqs_in_item *const *items, un
 		in->env->arrived(in->env->owner, arrived, n);
 }
 
+/* Brings items, none of which is freed meanwhile; false: one was put off again at once. */
+static bool
+items_brought(struct sq_sqs_inlet *in, struct sq_sqs_in_item *const *items, unsigned n)
+{
+	sq_sqs_in_bring(in, items, n);
+	for (unsigned k = 0; k < n; k++)
+		if (items[k]->place == SQ_SQS_IN_HELD)
+			return false;
+	return true;
+}
+
 void
 sq_sqs_in_bring_held(struct sq_sqs_inlet *in)
 {
 	struct sq_sqs_in_item *batch[SQ_SQS_BATCH_MAX];
 	uint64_t now = sq_clock_ms();
-	unsigned n;
+	unsigned n = 0;
 
-	do {
-		n = 0;
-		SQ_LIST_FOR_EACH(i, &in->items, struct sq_sqs_in_item, all) {
-			if (i->place != SQ_SQS_IN_HELD)
-				continue;
-			if (i->held_ms > now) {
-				sq_sqs_in_alarm_at(in, i->held_ms);
-				break;
-			}
-			if (n == SQ_SQS_BATCH_MAX || in->n_user + n >= in->demand)
-				break;
-			batch[n++] = i;
+	SQ_LIST_FOR_EACH(i, &in->items, struct sq_sqs_in_item, all) {
+		if (i->place != SQ_SQS_IN_HELD)
+			continue;
+		if (i->held_ms > now) {
+			sq_sqs_in_alarm_at(in, i->held_ms);
+			break;
 		}
-		sq_sqs_in_bring(in, batch, n);
-	} while (n == SQ_SQS_BATCH_MAX);
+		if (in->n_user + n >= in->demand)
+			break;
+		batch[n++] = i;
+		if (n < SQ_SQS_BATCH_MAX)
+			continue;
+		/* What comes later waits for that; it was posted that there is work. */
+		if (!items_brought(in, batch, n))
+			return;
+		n = 0;
+	}
+	sq_sqs_in_bring(in, batch, n);
 }
