@@ -25,7 +25,8 @@ from report import interrupt, say
 
 SIZE, WINDOW, PREFETCH, CALLS, REGION = 256, 1000, 500, 8, "elasticmq"
 TYPES = {"quorum": 20000, "classic": 10000}  # of RabbitMQ's queues: messages of a run
-SQS_MESSAGES = 8000
+SQS_MESSAGES, SQS_WAITING = 8000, 2000  # those that are sent, and those that wait to come in
+SQS_POLLS = 4
 BARE = ("plain", "said")  # what a bare loop sends: the payload, and what a bridge says of it, too
 TOPIC, SPACE, LEAST_IN, PART = "bench", "default", 25000, 0.8
 PAYLOAD = "x" * SIZE
@@ -214,31 +215,38 @@ class Sqs(Rounds):
         self.ours.bridge({
             "out-sqs": common | {"parallel": CALLS, "out": [
                 {"filter": f"{TOPIC}/out-sqs", "to": {"queue": self.queues["out-sqs"]}}]},
-            "in-sqs": common | {"in": [{"queue": self.queues["in-sqs"], "to": f"{TOPIC}/in-sqs"}]}})
+            "in-sqs": common | {"in": [
+                {"queue": self.queues["in-sqs"], "to": f"{TOPIC}/in-sqs", "parallel": SQS_POLLS}]}})
         for _ in range(3):  # which warms ElasticMQ's JVM
-            self.send("bare", "said")
+            self.run("bare", "said")
             self.peer.purge(self.queues["bare"])
+            self.run("bare", "plain", SQS_WAITING)
+            self.run("bare", "consume", SQS_WAITING, SQS_POLLS)
 
-    def send(self, queue, what):
-        return self.bare("sqs", self.peer.url, self.queues[queue], REGION, CALLS, SQS_MESSAGES, SIZE, what)
+    def run(self, queue, what, n=SQS_MESSAGES, calls=CALLS):
+        return self.bare("sqs", self.peer.url, self.queues[queue], REGION, calls, n, SIZE, what)
 
     def one(self):
         for what in BARE:
-            self.add(f"bare-{what}", self.send("bare", what))
+            self.add(f"bare-{what}", self.run("bare", what))
             self.peer.purge(self.queues["bare"])
         self.add("out-sqs", out(self.ours, "out-sqs", SQS_MESSAGES))
         self.peer.purge(self.queues["out-sqs"])
-        self.send("in-sqs", "plain")  # those that say the same origin would be one message
-        self.add("in-sqs", into(self.ours, "in-sqs", SQS_MESSAGES))
+        self.run("bare", "plain", SQS_WAITING)
+        self.add("bare-in", self.run("bare", "consume", SQS_WAITING, SQS_POLLS))
+        self.run("in-sqs", "plain", SQS_WAITING)  # those that say the same origin would be one message
+        self.add("in-sqs", into(self.ours, "in-sqs", SQS_WAITING))
 
     def rows(self):
         yield self.row(f"out, standard queue, {CALLS} calls of 10 at a time", "out-sqs", "bare-plain", part=PART)
         yield self.row("the same, beside a loop that says as much", "out-sqs", "bare-said")
-        yield self.row("in, standard queue, 4 calls of 10 at a time", "in-sqs", None)
+        yield self.row(f"in, standard queue of {SQS_WAITING:,} messages, {SQS_POLLS} calls of 10 at a time", "in-sqs",
+                       "bare-in")
 
     def title(self):
-        return (f"ElasticMQ {sqs_server.version()} on this machine, its JVM warm, in the clear, every call signed. Beside "
-                f"libcurl alone, on one thread, with {CALLS} calls of SendMessageBatch at a time, of 10 messages each.")
+        return (f"ElasticMQ {sqs_server.version()} on this machine, its JVM warm, in the clear, every call signed. "
+                f"Beside libcurl alone, on one thread. Out: {CALLS} calls of SendMessageBatch at a time, of 10 messages "
+                f"each. In: {SQS_POLLS} calls at a time that receive, then delete, and keep nothing.")
 
 
 KINDS = {"amqp": ("RabbitMQ", Amqp, rabbitmq.Broker), "sqs": ("SQS", Sqs, sqs_server.ElasticMQ)}
