@@ -17,6 +17,13 @@ void sq_h2o_context_fini(h2o_context_t *ctx);
  * the thread's own; it turns a few times inside, and the caller destroys it. */
 void sq_h2o_thread_fini(h2o_loop_t *loop);
 
+/* Between two reads of a socket of HTTP/2: has the next one take much at once, without copies in
+ * between, into buffers of 160 KiB that the thread has once.  False: the begin of a frame waits for the
+ * rest of it in a small one. */
+bool sq_h2o_read_large(h2o_socket_t *sock);
+/* Frees buffers of the calling thread that nothing uses, which h2o keeps for the next one. */
+void sq_h2o_rest(void);
+
 /* Whether a socket of the loop waits for its callback, as after a write outside of the loop's run: h2o
  * does not look before it sleeps. */
 bool sq_h2o_pending(const h2o_loop_t *loop);
