@@ -16,8 +16,9 @@ enum {
 	H2_ANSWER_MAX = 4 * 1024 * 1024, /* bytes of an answer: an Attached with 65535 ids */
 	H2_STREAM_WINDOW = 4 * 1024 * 1024,
 	H2_CONN_WINDOW = 16 * 1024 * 1024,
-	H2_MISDIRECTED = 421, /* docs/link.md, "Several brokers" */
-	H2_BODY_KEEP = 256,   /* bytes of answer buffer that an unused stream keeps */
+	H2_FRAME_MAX = 256 * 1024, /* they are taken piece by piece */
+	H2_MISDIRECTED = 421,      /* docs/link.md, "Several brokers" */
+	H2_BODY_KEEP = 256,        /* bytes of answer buffer that an unused stream keeps */
 };
 
 /* A header whose parts outlive the frame, so that nghttp2 need not copy them.  A
@@ -373,6 +374,7 @@ h2_settings(struct sq_h2 *h)
 	    {NGHTTP2_SETTINGS_ENABLE_PUSH, 0},
 	    {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, 0},
 	    {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, H2_STREAM_WINDOW},
+	    {NGHTTP2_SETTINGS_MAX_FRAME_SIZE, H2_FRAME_MAX},
 	};
 	int rc = nghttp2_session_client_new2(
 	    &h->session, h->cfg.env->callbacks, h, h->cfg.env->option);
