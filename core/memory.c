@@ -8,6 +8,7 @@ _Atomic unsigned sq_memory_level_now;
 _Atomic uint64_t sq_memory_fair_now = UINT64_MAX;
 
 static _Atomic int64_t memory_counted;
+static _Atomic int64_t memory_most; /* of what was counted, since it was taken */
 static _Atomic int64_t memory_kept; /* of the allocator, beyond what is counted */
 static _Atomic uint64_t memory_limit;
 _Thread_local int64_t sq_memory_own;
@@ -61,8 +62,18 @@ sq_memory_flush(void)
 	int64_t n = sq_memory_own;
 
 	sq_memory_own = 0;
-	atomic_fetch_add_explicit(&memory_counted, n, memory_order_relaxed);
+	n += atomic_fetch_add_explicit(&memory_counted, n, memory_order_relaxed);
+	if (n > atomic_load_explicit(&memory_most, memory_order_relaxed))
+		atomic_store_explicit(&memory_most, n, memory_order_relaxed);
 	memory_judge();
+}
+
+int64_t
+sq_memory_take_most(void)
+{
+	int64_t now = atomic_load_explicit(&memory_counted, memory_order_relaxed);
+
+	return atomic_exchange_explicit(&memory_most, now, memory_order_relaxed);
 }
 
 void

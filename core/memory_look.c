@@ -3,11 +3,17 @@
 #include "core/memory_priv.h"
 
 enum {
-	LOOK_MS = 100,   /* between two looks at what the system gave */
-	REST_TIMES = 50, /* a trim may take one part in so many of the time */
+	LOOK_MS = 100,         /* between two looks at what the system gave */
+	REST_TIMES = 50,       /* a trim may take one part in so many of the time */
+	LOAD_MS = 1000,        /* a span, of which the most that was allocated counts */
+	LOAD_GONE = 3,         /* spans with less than before: a load has gone */
+	LOAD_MIN = 256 * 1024, /* it had so many bytes at least, */
+	LOAD_PART = 8,         /* and one part in so many of what remains */
 };
 
-static _Atomic uint64_t memory_look_ms, memory_trim_ms; /* when next */
+static _Atomic uint64_t memory_look_ms, memory_trim_ms, memory_load_ms; /* when next */
+static _Atomic int64_t memory_high;  /* allocated at most since the last load has gone */
+static _Atomic unsigned memory_less; /* spans since then with much less */
 
 /* Takes what the allocator keeps, and returns it. */
 static int64_t
@@ -31,6 +37,35 @@ memory_due(_Atomic uint64_t *at, uint64_t now_ms, uint64_t pause_ms)
 		at, &due, now_ms + pause_ms, memory_order_relaxed, memory_order_relaxed);
 }
 
+/* Trims, and looks at what remains. */
+static void
+memory_trim(uint64_t now_ms)
+{
+	atomic_store_explicit(&memory_trim_ms,
+	    now_ms + LOOK_MS + REST_TIMES * sq_memory_allocator_trim(), memory_order_relaxed);
+	memory_look();
+}
+
+/* Whether a load has gone since the last call: once for each. */
+static bool
+memory_load_gone(void)
+{
+	int64_t most = sq_memory_take_most();
+	int64_t high = atomic_load_explicit(&memory_high, memory_order_relaxed);
+	unsigned less = atomic_load_explicit(&memory_less, memory_order_relaxed) + 1;
+	bool gone;
+
+	if (high - most < LOAD_MIN + most / LOAD_PART)
+		less = 0;
+	gone = less == LOAD_GONE;
+	if (gone)
+		less = 0;
+	if (gone || most > high)
+		atomic_store_explicit(&memory_high, most, memory_order_relaxed);
+	atomic_store_explicit(&memory_less, less, memory_order_relaxed);
+	return gone;
+}
+
 void
 sq_memory_tick(uint64_t now_ms)
 {
@@ -38,12 +73,12 @@ sq_memory_tick(uint64_t now_ms)
 
 	if (sq_memory_own != 0)
 		sq_memory_flush();
+	if (memory_due(&memory_load_ms, now_ms, LOAD_MS) && memory_load_gone())
+		memory_trim(now_ms);
 	if (limit == 0 || !memory_due(&memory_look_ms, now_ms, LOOK_MS))
 		return;
 	if ((uint64_t)memory_look() < limit / 16 || sq_memory_used() < limit / 4 * 3 ||
 	    !memory_due(&memory_trim_ms, now_ms, LOOK_MS))
 		return;
-	atomic_store_explicit(&memory_trim_ms,
-	    now_ms + LOOK_MS + REST_TIMES * sq_memory_allocator_trim(), memory_order_relaxed);
-	memory_look();
+	memory_trim(now_ms);
 }

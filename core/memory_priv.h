@@ -11,6 +11,9 @@
 extern _Thread_local int64_t sq_memory_own;
 /* Adds them to the sum. */
 void sq_memory_flush(void);
+/* Returns the most bytes that were in the sum since the last call; two threads that grow it in one
+ * moment may miss each other's part. */
+int64_t sq_memory_take_most(void);
 /* Sets the bytes that the allocator has from the system beyond those counted. */
 void sq_memory_keeps(int64_t bytes);
 

@@ -219,6 +219,30 @@ Test(memory, what_is_fair_leaves_something_for_the_next)
 		free(held[i]);
 }
 
+/* Far below its limit: blocks that stay keep the heap from shrinking by itself. */
+Test(memory, what_a_load_has_freed_goes_back_once_it_has_gone)
+{
+	enum { N = 4000, SIZE = 16000, STAY = 100 };
+	static void *volatile v[N];
+	uint64_t now = 1000;
+
+	sq_memory_start();
+	sq_memory_limit_set((uint64_t)N * SIZE * 100);
+	for (int i = 0; i < N; i++)
+		v[i] = memset(malloc(SIZE), 1, SIZE);
+	sq_memory_tick(now);
+	for (int i = 0; i < N; i++) {
+		if (i % STAY != STAY - 1)
+			free(v[i]);
+	}
+	for (int i = 0; i < 5; i++)
+		sq_memory_tick(now += 1000);
+	cr_assert_lt(sq_memory_used(), (uint64_t)N * SIZE / 8, "%llu, %llu allocated",
+	    (unsigned long long)sq_memory_used(), (unsigned long long)sq_memory_bytes());
+	for (int i = STAY - 1; i < N; i += STAY)
+		free(v[i]);
+}
+
 /* Every second block of a great heap: what is between them goes back to the system. */
 Test(memory, a_tick_gives_back_what_is_free_in_between)
 {
