@@ -20,11 +20,13 @@ app_on_prepare(struct ev_loop *loop, ev_prepare *w, int events)
 	sq_clients_make_room(a->clients);
 }
 
-/* After a second without work: the memory of a load goes back to the system. */
+enum { FEW_ROUNDS = 100 };
+
+/* After a second of little work: the memory of a load goes back to the system. */
 static void
 app_rest(struct sq_app *a)
 {
-	bool idle = a->loop->rounds == a->rounds_seen;
+	bool idle = a->loop->rounds - a->rounds_seen <= FEW_ROUNDS;
 
 	a->rounds_seen = a->loop->rounds;
 	if (idle && !a->rests)

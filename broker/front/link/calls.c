@@ -20,6 +20,7 @@
 enum {
 	CALLS_PER_CONN = 256, /* resets don't count against h2o's 100 streams */
 	CALLS_SPARE = 256,
+	CALLS_FEW = 50,    /* in a second: spare ones are not worth their memory */
 	CALLS_KEEP = 4096, /* capacity kept of a spare call's store, and for bodies of answers */
 };
 
@@ -87,7 +88,7 @@ void
 sq_calls_rest(struct sq_link_part *p)
 {
 	struct sq_calls *calls = &p->calls;
-	bool idle = calls->started == calls->seen;
+	bool idle = calls->started - calls->seen <= CALLS_FEW;
 
 	calls->seen = calls->started;
 	if (idle && !calls->rests) {
