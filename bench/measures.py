@@ -123,8 +123,8 @@ def memory_rows(memory, chains):
         ("idle_central_anon", "idle central program, anonymous", "KiB"),
         ("client_local", "an idle MQTT connection, at the local program", "KiB"),
         ("client_central", "an idle MQTT connection, at the central program", "KiB"),
-        ("after_local", "local program after a load run, times before", "×"),
-        ("after_central", "central program after a load run, times before", "×"),
+        ("after_local", "local program 10 s after a load run, times before", "×"),
+        ("after_central", "central program 10 s after a load run, times before", "×"),
     )
     return [Row(title, unit, True, {c: memory.get(c, {}).get(key) for c in chains})
             for key, title, unit in titles]

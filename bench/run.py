@@ -29,6 +29,7 @@ from report import interrupt, say  # noqa: E402
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 IDLE_CLIENTS = 2000
+REST_S = 10  # from a load to what remains of it
 
 
 def fail(text):
@@ -213,7 +214,7 @@ class Bench:
         for run in measures.runs():
             if run.key in ("1-1-q1", "10-10-q1", "10-10-q0"):
                 self.generate(chain, *run.args, "--duration", self.args.seconds, "--warmup", 0)
-        time.sleep(1)
+        time.sleep(REST_S)
         chain.check()
         for k, r in roles.items():
             figures["after_" + k] = procstat(chain.pids()[r])[0] / before[k]
