@@ -13,9 +13,8 @@
 struct sq_item {
 	struct sq_msg msg;     /* a reference */
 	struct sq_block *subs; /* subscription identifiers, u32 each, or NULL; a reference */
-	struct sq_origin origin;
-	uint64_t seq;        /* place in its queue; the engine's */
-	uint64_t expires_ms; /* on the workers' clock; 0: never */
+	uint64_t seq;          /* place in its queue; the engine's */
+	uint64_t expires_ms;   /* on the workers' clock; 0: never */
 	uint32_t put_ms;  /* when it was put, see sq_item_time(); the engine's.  0: not known, as it
 			      * is for an item that was read back from the store */
 	uint8_t qos : 2;  /* of this delivery */
@@ -25,9 +24,10 @@ struct sq_item {
 	bool unsent : 1;  /* handed out and still counted: see sq_consumer_ops.sent */
 	uint8_t round;    /* of its queue's bindings when it was put, 0: of none; the broker's,
 			      * and not durable: see broker/session/order.h */
-	uint16_t attempts;   /* number of returns by consumers, and of tries */
-	uint64_t arrived_ms; /* wall clock, ms since 1970, when it was put into a queue that is
+	uint16_t attempts;       /* number of returns by consumers, and of tries */
+	uint64_t arrived_ms;     /* wall clock, ms since 1970, when it was put into a queue that is
 	                       * sq_queue_cfg.timed; else 0.  The engine's, and as durable as the item */
+	struct sq_origin origin; /* last: a settlement does without it */
 };
 
 /* The low bits of a time of the workers' clock, never 0: for 'put_ms'. */

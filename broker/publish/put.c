@@ -13,6 +13,7 @@
 
 enum {
 	PACE_EVERY = 32, /* puts between two looks at a queue's length */
+	SOON = 4,        /* puts ahead for which memory is fetched */
 	HEAD_ITEMS = 4,  /* items as large as the head of a message of a list, and its records */
 	SUBS_BYTES = UINT8_MAX * sizeof(uint32_t), /* of identifiers that a target can name */
 };
@@ -115,6 +116,14 @@ put_one(struct sq_publish *p, struct sq_sink *sink, uint8_t qos, bool as_publish
 	p->pace.last = sink;
 }
 
+/* The message is put to that sink in some turns of the loop. */
+static void
+put_soon(const struct sq_publish *p, const struct sq_sink *sink)
+{
+	if (sink->soon != NULL && p->copies.pass && sink->shard == p->home)
+		sink->soon(sink);
+}
+
 static int
 binding_by_sink(const void *a, const void *b)
 {
@@ -181,6 +190,8 @@ sq_put_all(struct sq_publish *p, struct sq_binding *const *v, size_t n)
 	size_t n_many = 0;
 
 	for (size_t i = 0; i < n; i++) {
+		if (i + SOON < n)
+			put_soon(p, v[i + SOON]->sink);
 		if (v[i]->sink->n_bindings > 1)
 			n_many++;
 		else if (sq_put_wanted(p, v[i]))

@@ -26,6 +26,8 @@ struct sq_sink {
 	/* Hands the item out at once if nothing waits before it; true: the item was taken.  NULL:
 	 * all items go through the queue, as with a group. */
 	bool (*pass)(struct sq_sink *, struct sq_txn *, struct sq_item *);
+	/* Fetches into the cache what pass() will touch; on the shard's worker.  NULL with pass(). */
+	void (*soon)(const struct sq_sink *);
 	uint64_t taken_ms; /* when items last left; broker/shard/pace.c */
 	struct sq_engine *engine;
 	struct sq_queue *queue;

@@ -429,6 +429,12 @@ sq_deliver_pass(struct sq_sink *sink, struct sq_txn *txn, struct sq_item *item)
 }
 
 void
+sq_deliver_soon(const struct sq_sink *sink)
+{
+	sq_slot_take_soon(&SQ_CONTAINER_OF(sink, const struct sq_session, sink)->window);
+}
+
+void
 sq_deliver_run(struct sq_session *s)
 {
 	assert(sq_worker_self() == s->shard->worker);

@@ -27,10 +27,11 @@ void sq_deliver_init(struct sq_session *);
 void sq_deliver_begin(struct sq_session *);
 /* Raises the credit, in messages and bytes of the attachment; a lower value changes nothing. */
 void sq_deliver_credit(struct sq_session *, uint64_t msgs, uint64_t bytes);
-/* For struct sq_session_hooks: sends all that may be sent, and passes an item as struct sq_sink
- * says. */
+/* For struct sq_session_hooks: sends all that may be sent; and passes an item, now or soon, as struct
+ * sq_sink says. */
 void sq_deliver_run(struct sq_session *);
 bool sq_deliver_pass(struct sq_sink *, struct sq_txn *, struct sq_item *);
+void sq_deliver_soon(const struct sq_sink *);
 /* Whether no item is pending and no delivery is unfinished. */
 bool sq_deliver_idle(const struct sq_session *);
 

@@ -86,7 +86,8 @@ dispatch_ran(struct sq_session *s)
 const struct sq_session_hooks sq_sessions_hooks = {.ran = dispatch_ran,
     .failed = sq_session_link_lost,
     .flow = sq_deliver_run,
-    .pass = sq_deliver_pass};
+    .pass = sq_deliver_pass,
+    .soon = sq_deliver_soon};
 
 /* The answer to the session's PUT has arrived. */
 static void

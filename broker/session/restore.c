@@ -255,7 +255,7 @@ load_open(void *arg, const struct sq_record_key *key, struct sq_bytes value)
 		return;
 	}
 	slot->state = sq_read8(&in);
-	slot->qos = sq_read8(&in);
+	slot->qos = sq_read8(&in) & 3u;
 	slot->retain = sq_read8(&in) != 0;
 	(void)sq_read8(&in);
 	queue = sq_read64(&in);

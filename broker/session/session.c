@@ -148,6 +148,7 @@ sq_session_new(struct sq_shard *sh, const struct sq_key *key, bool durable, uint
 	s->sink.shard = sh;
 	s->sink.engine = sh->broker->engine;
 	s->sink.pass = hooks->pass;
+	s->sink.soon = hooks->soon;
 	s->sink.source = sq_source_new(sh->broker, s->id.tenant, s->id.key, durable);
 	s->sink.reject = s->sink.durable = durable;
 	for (int lane = 0; lane < SQ_LANES; lane++)

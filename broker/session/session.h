@@ -95,6 +95,7 @@ struct sq_session_hooks {
 	void (*flow)(struct sq_session *);
 	/* As in struct sq_sink. */
 	bool (*pass)(struct sq_sink *, struct sq_txn *, struct sq_item *);
+	void (*soon)(const struct sq_sink *);
 };
 
 struct sq_session {

@@ -16,6 +16,8 @@
 #include "proto/mqtt/reason.h"
 #include "web/worker.h"
 
+enum { SOON = 4 }; /* settlements ahead for which a slot is fetched */
+
 /* The client has it. */
 static void
 settle_done(struct sq_session *s, struct sq_txn *txn, struct sq_slot *slot)
@@ -143,6 +145,7 @@ sq_settle_call(struct sq_session *s, struct sq_call *c)
 		for (uint16_t i = 0; i < e.n; i++) {
 			struct sq_slot *slot = sq_slot_find(&s->window, e.delivery + i);
 
+			sq_slot_find_soon(&s->window, e.delivery + i + SOON);
 			if (slot == NULL || slot->unsent) /* settled before, or never sent */
 				continue;
 			st->receives |= slot->state >= SQ_OPEN_QOS2;

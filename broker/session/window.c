@@ -16,7 +16,7 @@ window_chain(struct sq_window *w)
 	for (uint32_t i = w->cap_slots; i > 0; i--) {
 		if (w->slots[i - 1].state != 0)
 			continue;
-		w->slots[i - 1].next_free = (uint16_t)w->free_slot;
+		w->slots[i - 1].next = (uint16_t)w->free_slot;
 		w->free_slot = i;
 	}
 }
@@ -25,6 +25,7 @@ static void
 window_grow(struct sq_window *w, uint32_t want)
 {
 	uint32_t cap = w->cap_slots > 0 ? w->cap_slots : 8;
+	struct sq_slot *slots;
 
 	while (cap < want)
 		cap *= 2;
@@ -32,8 +33,14 @@ window_grow(struct sq_window *w, uint32_t want)
 		cap = UINT16_MAX;
 	if (cap <= w->cap_slots)
 		return;
-	w->slots = sq_xrealloc(w->slots, cap * sizeof(*w->slots));
-	memset(w->slots + w->cap_slots, 0, (cap - w->cap_slots) * sizeof(*w->slots));
+	slots = aligned_alloc(SQ_SLOT_LINE, cap * sizeof *slots);
+	if (slots == NULL)
+		abort();
+	if (w->cap_slots > 0)
+		memcpy(slots, w->slots, w->cap_slots * sizeof *slots);
+	memset(slots + w->cap_slots, 0, (cap - w->cap_slots) * sizeof *slots);
+	free(w->slots);
+	w->slots = slots;
 	w->cap_slots = cap;
 	window_chain(w);
 }
@@ -84,10 +91,38 @@ sq_slot_take(struct sq_window *w)
 		window_grow(w, w->cap_slots + 1);
 	assert(w->free_slot != 0);
 	slot = &w->slots[w->free_slot - 1];
-	w->free_slot = slot->next_free;
+	w->free_slot = slot->next;
+	slot->next = 0;
 	slot->order = w->next_order++;
+	slot->orphan_queue = slot->announce = 0;
+	slot->traced_again = false;
 	w->n_slots++;
 	return slot;
+}
+
+static void
+slot_fetch(const struct sq_slot *slot)
+{
+	const char *line = (const char *)slot;
+
+	for (size_t i = 0; i < sizeof *slot; i += SQ_SLOT_LINE)
+		__builtin_prefetch(line + i, 1);
+}
+
+void
+sq_slot_take_soon(const struct sq_window *w)
+{
+	if (w->free_slot != 0)
+		slot_fetch(&w->slots[w->free_slot - 1]);
+}
+
+void
+sq_slot_find_soon(const struct sq_window *w, uint64_t delivery)
+{
+	const struct sq_slot *slot = sq_slot_find(w, delivery);
+
+	if (slot != NULL)
+		slot_fetch(slot);
 }
 
 void
@@ -112,7 +147,7 @@ sq_window_charge(struct sq_window *w)
 static void
 slot_as_sent(struct sq_slot *slot, uint8_t qos, bool retain, struct sq_block *subs)
 {
-	slot->qos = qos;
+	slot->qos = qos & 3u;
 	slot->retain = retain;
 	slot->subs = subs;
 	if (subs != NULL)
@@ -197,14 +232,14 @@ sq_slot_free(struct sq_window *w, struct sq_slot *slot)
 	sq_slot_weigh(w, slot);
 	sq_block_unref(&slot->subs);
 	sq_queue_ref_release(&slot->from);
-	memset(slot, 0, sizeof *slot);
-	slot->next_free = (uint16_t)w->free_slot;
+	memset(slot, 0, offsetof(struct sq_slot, item.origin));
+	slot->next = (uint16_t)w->free_slot;
 	w->free_slot = sq_slot_packet_id(w, slot);
 	w->n_slots--;
 }
 
 struct sq_slot *
-sq_slot_find(struct sq_window *w, uint64_t delivery)
+sq_slot_find(const struct sq_window *w, uint64_t delivery)
 {
 	uint16_t id;
 
@@ -232,9 +267,9 @@ sq_unsent_push(struct sq_window *w, struct sq_slot *slot, uint64_t announce)
 	assert(slot->state != 0 && !slot->unsent);
 	slot->announce = announce;
 	slot->unsent = true;
-	slot->next_unsent = 0;
+	slot->next = 0;
 	if (w->unsent_last != 0)
-		w->slots[w->unsent_last - 1].next_unsent = id;
+		w->slots[w->unsent_last - 1].next = id;
 	else
 		w->unsent_first = id;
 	w->unsent_last = id;
@@ -253,7 +288,7 @@ sq_unsent_pop(struct sq_window *w)
 
 	assert(slot != NULL && slot->unsent);
 	slot->unsent = false;
-	w->unsent_first = slot->next_unsent;
+	w->unsent_first = slot->next;
 	if (w->unsent_first == 0)
 		w->unsent_last = 0;
 }

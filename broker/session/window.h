@@ -27,7 +27,10 @@
 struct sq_member;
 struct sq_sink;
 
-enum { SQ_DELIVERIES_MAX = 65536 }; /* span of open delivery ids */
+enum {
+	SQ_DELIVERIES_MAX = 65536, /* span of open delivery ids */
+	SQ_SLOT_LINE = 64,         /* bytes of a cache line */
+};
 
 /* The queue from which an item came.  Zeroed: the session's own queue. */
 struct sq_queue_ref {
@@ -58,27 +61,29 @@ sq_queue_ref_release(struct sq_queue_ref *ref)
 	*ref = (struct sq_queue_ref){0};
 }
 
+/* In cache lines: of a window's slots few are near when their turn comes.  A delivery writes three,
+ * its settlement the first two. */
 struct sq_slot {
-	struct sq_item item; /* no message once received, and for an orphan */
-	struct sq_queue_ref from;
+	_Alignas(SQ_SLOT_LINE) uint8_t state; /* enum sq_open_state; 0: free */
+	uint8_t qos : 2;                      /* as sent */
+	bool retain : 1;                      /* as sent */
+	bool sent : 1;     /* in this epoch, or the client is known to have it open */
+	bool stored : 1;   /* it has a record; persist.c */
+	bool unsent : 1;   /* chosen, but not written yet */
+	bool expected : 1; /* the client has its id, and its item will come again */
+	bool listed : 1;   /* the PUT has named the id */
+	uint16_t next;     /* index + 1 of the next free, or unsent, slot */
+	uint32_t weight;   /* its bytes in 'open_bytes' */
 	uint64_t delivery;
-	uint64_t order;        /* of first sending */
 	struct sq_block *subs; /* as sent; a reference */
+	struct sq_queue_ref from;
+	uint64_t traced_us;  /* when it was sent, of sq_clock_us(); 0: it is not traced */
+	uint64_t order;      /* of first sending */
+	struct sq_item item; /* no message once received, and for an orphan */
+	/* A free slot has these, and the item's origin, of the last delivery. */
 	uint64_t orphan_queue; /* the queue of an orphan, or of an item whose group is gone */
-	uint64_t announce;  /* number of the transaction that must be committed before it is sent */
-	uint8_t state;      /* enum sq_open_state; 0: free */
-	uint8_t qos;        /* as sent */
-	bool retain;        /* as sent */
-	bool sent;          /* in this epoch, or the client is known to have it open */
-	bool stored;        /* it has a record; persist.c */
-	bool unsent;        /* chosen, but not written yet */
-	bool expected;      /* the client has its id, and its item will come again */
-	bool listed;        /* the PUT has named the id */
-	bool traced_again;  /* a delivery of it was traced before; traced.c, as the next one */
-	uint64_t traced_us; /* when it was sent, of sq_clock_us(); 0: it is not traced */
-	uint32_t weight;    /* its bytes in 'open_bytes' */
-	uint16_t next_free; /* index + 1 */
-	uint16_t next_unsent; /* index + 1 */
+	uint64_t announce; /* number of the transaction that must be committed before it is sent */
+	bool traced_again; /* a delivery of it was traced before; traced.c, as 'traced_us' */
 };
 
 struct sq_pending {
@@ -165,6 +170,10 @@ void sq_window_charge(struct sq_window *);
 
 /* Takes a free slot; there is one while fewer than UINT16_MAX are taken. */
 struct sq_slot *sq_slot_take(struct sq_window *);
+/* Fetches the slot that is taken next into the cache, and the slot of a delivery that is settled
+ * soon.  They change nothing. */
+void sq_slot_take_soon(const struct sq_window *);
+void sq_slot_find_soon(const struct sq_window *, uint64_t delivery);
 /* Takes a slot for a delivery at that QoS, with the item and its reference, and gives the delivery
  * an id.  'subs' as sent; the slot has a reference of its own. */
 struct sq_slot *sq_slot_open(
@@ -183,7 +192,7 @@ uint16_t sq_slot_packet_id(const struct sq_window *, const struct sq_slot *);
 /* Gives a new delivery id to the slot. */
 void sq_slot_number(struct sq_window *, struct sq_slot *);
 /* The slot that has this delivery id in the present epoch, or NULL. */
-struct sq_slot *sq_slot_find(struct sq_window *, uint64_t delivery);
+struct sq_slot *sq_slot_find(const struct sq_window *, uint64_t delivery);
 /* Counts the slot against the client's receive maximum from now on. */
 void sq_slot_sent(struct sq_window *, struct sq_slot *);
 

@@ -123,6 +123,47 @@ Test(session_window, a_slot_gives_back_its_queue)
 	cr_assert_eq(released, 1);
 }
 
+Test(session_window, a_slot_has_nothing_of_its_last_delivery)
+{
+	struct sq_slot *slot = open_slot(1, SQ_OPEN_QOS2);
+	struct sq_pending next = {.item = item(2)};
+
+	slot->stored = slot->expected = slot->listed = slot->retain = slot->traced_again = true;
+	w.old.n_expected = 1;
+	slot->orphan_queue = slot->traced_us = 9;
+	sq_unsent_push(&w, slot, 8);
+	sq_unsent_pop(&w);
+	sq_slot_free(&w, slot);
+	cr_assert_eq(sq_slot_open(&w, &next, 1, false, NULL), slot);
+	cr_assert_not(slot->stored || slot->expected || slot->listed || slot->retain);
+	cr_assert_not(slot->sent || slot->unsent || slot->traced_again);
+	cr_assert_eq(slot->traced_us, 0);
+	cr_assert_eq(slot->orphan_queue, 0);
+	cr_assert_eq(slot->announce, 0);
+	cr_assert_eq(slot->order, 1);
+	cr_assert_eq(slot->item.origin.number, 2);
+	cr_assert(sq_queue_ref_own(&slot->from));
+}
+
+Test(session_window, a_slot_begins_at_a_cache_line_however_many_there_are)
+{
+	for (uint64_t i = 1; i <= 40; i++)
+		cr_assert_eq((uintptr_t)open_slot(i, SQ_OPEN_QOS1) % SQ_SLOT_LINE, 0);
+	for (uint64_t i = 1; i <= 40; i++) /* none was lost when there were more */
+		cr_assert_eq(sq_slot_find(&w, i)->item.seq, i);
+}
+
+Test(session_window, a_fetch_of_what_is_not_there_does_nothing)
+{
+	sq_slot_take_soon(&w);
+	sq_slot_find_soon(&w, 1);
+	sq_slot_free(&w, open_slot(1, SQ_OPEN_QOS1));
+	sq_slot_take_soon(&w);
+	sq_slot_find_soon(&w, 1);
+	sq_slot_find_soon(&w, UINT64_MAX);
+	cr_assert_eq(w.n_slots, 0);
+}
+
 Test(session_window, pending_items_keep_their_order)
 {
 	for (uint64_t i = 2; i <= 20; i++)
