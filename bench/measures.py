@@ -98,7 +98,9 @@ def run_rows(run, results, chains):
         return lambda r: r["latency_us"][name] if r["latency_us"] else None
 
     if run.latency:
-        return [row(f"{run.title}, {p}", "µs", True, percentile(p)) for p in ("p50", "p99")]
+        return [row(f"{run.title}, {p}", "µs", True, percentile(p)) for p in ("p50", "p99")] + [
+            row(f"CPU per message, three processes, {run.title[len('latency '):]}", "µs", True,
+                cpu_per_million)]
     if run.subscribes:
         return [row(run.title, "s", True, lambda r: r["seconds"])]
     return [row(run.title, "k msg/s", False, lambda r: r["delivered_per_s"] / 1e3)]

@@ -47,7 +47,8 @@ def figures(run):
         def percentile(name):
             return lambda r: r["latency_us"] and r["latency_us"][name]
         return [Figure(f"{run.title}, {p}", OTHER_PERCENT, True, percentile(p))
-                for p in ("p50", "p99")]
+                for p in ("p50", "p99")] + [
+            Figure(f"{run.title}: CPU per message", CPU_PERCENT, True, measures.cpu_per_million)]
     if run.subscribes:
         return [Figure(run.title, OTHER_PERCENT, True, lambda r: r["seconds"])]
     return [Figure(f"{run.title}: CPU per message", CPU_PERCENT, True, measures.cpu_per_million),
