@@ -11,7 +11,8 @@
 
 enum {
 	CREDIT_HEADER = 16,
-	AHEAD = 8, /* confirmations whose places are on their way from memory */
+	AHEAD = 8,                 /* confirmations whose places are on their way from memory */
+	PRESSING_BYTES = 32 << 10, /* half of what a session may always have unsettled */
 };
 
 struct sq_inbox *
@@ -22,6 +23,7 @@ sq_inbox_new(uint64_t window_msgs, uint64_t window_bytes, uint16_t receive_max)
 	in->credit.window_msgs = window_msgs;
 	in->credit.window_bytes = window_bytes;
 	in->receive_max = receive_max;
+	in->limit = receive_max;
 	return in;
 }
 
@@ -53,6 +55,14 @@ sq_inbox_pubrel(struct sq_inbox *in, struct sq_inbox_pubrel *out)
 }
 
 /* --- deliveries --- */
+
+/* A delivery came, which uses credit. */
+static void
+inbox_came(struct sq_inbox *in, uint32_t size)
+{
+	in->credit.came_msgs++;
+	in->credit.came_bytes += size;
+}
 
 /* The message of an entry that is already here came again. */
 static void
@@ -91,6 +101,7 @@ sq_inbox_deliver(
 	struct sq_inbox_entry *e = sq_inbox_find(in, t->packet_id);
 	bool listed = e != NULL && entry_named(in, e, t, o);
 
+	inbox_came(in, size);
 	if (listed && e->state != E_EXPECTED) {
 		entry_again(in, e, t->delivery, size);
 		return SQ_INBOX_KNOWN;
@@ -123,6 +134,7 @@ sq_inbox_discard(struct sq_inbox *in, uint16_t packet_id, uint8_t reason)
 void
 sq_inbox_qos0(struct sq_inbox *in, uint32_t size)
 {
+	inbox_came(in, size);
 	in->credit.unwritten_msgs++;
 	in->credit.unwritten_bytes += size;
 }
@@ -152,7 +164,34 @@ inbox_credit_due(const struct sq_inbox *in)
 bool
 sq_inbox_due(const struct sq_inbox *in)
 {
-	return in->settled.n != 0 || inbox_credit_due(in);
+	return in->settled.n != 0 || in->asked || inbox_credit_due(in);
+}
+
+bool
+sq_inbox_pressing(const struct sq_inbox *in)
+{
+	const struct sq_inbox_credit *c = &in->credit;
+	uint64_t msgs = c->window_msgs - (uint64_t)(c->announced_msgs - c->came_msgs);
+	uint64_t bytes = c->window_bytes - (uint64_t)(c->announced_bytes - c->came_bytes);
+
+	if (in->settled.n == 0 || in->asked)
+		return sq_inbox_due(in);
+	return in->settled.pressing || sq_inbox_open(in) >= (in->limit + 1) / 2 ||
+	    msgs >= (c->window_msgs + 1) / 2 || bytes >= (c->window_bytes + 1) / 2 ||
+	    bytes >= PRESSING_BYTES;
+}
+
+void
+sq_inbox_ask(struct sq_inbox *in)
+{
+	in->asked = true;
+}
+
+void
+sq_inbox_limit(struct sq_inbox *in, uint32_t n)
+{
+	if (n < in->limit)
+		in->limit = n;
 }
 
 void
@@ -185,6 +224,7 @@ sq_inbox_take(struct sq_inbox *in, struct sq_inbox_flight *out)
 	in->settled.body = (struct sq_buf){0};
 	in->settled.ids = NULL;
 	in->settled.n = in->settled.cap = 0;
+	in->settled.pressing = in->asked = false;
 	in->flying++;
 	return true;
 }

@@ -84,8 +84,18 @@ struct sq_inbox_flight {
 	uint64_t attach; /* number of the attach to which it belongs */
 };
 
-/* Whether settlements are due: a delivery is settled, or half of the window is used up. */
+/* Whether settlements are due: a delivery is settled, half of the window is used up, or they are
+ * asked for. */
 bool sq_inbox_due(const struct sq_inbox *);
+/* Whether something waits for what is due: a PUBREL or a dead letter for a settlement, or the
+ * broker, which has sent half of what it may.  What else is due may be gathered (docs/link.md,
+ * "Gathering"). */
+bool sq_inbox_pressing(const struct sq_inbox *);
+/* Has Settlements taken, even without content: their answer brings others along that the broker
+ * withholds. */
+void sq_inbox_ask(struct sq_inbox *);
+/* The broker sends no more than 'n' unfinished deliveries, perhaps of one of several queues. */
+void sq_inbox_limit(struct sq_inbox *, uint32_t n);
 /* While 'held', no more credit is granted; an attach does not change that. */
 void sq_inbox_hold_credit(struct sq_inbox *, bool held);
 /* Takes all settlements and credit that are due.  False: none, or too many flights are open. */

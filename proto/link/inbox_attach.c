@@ -155,6 +155,8 @@ sq_inbox_attached(struct sq_inbox *in, const struct sq_attached *a)
 	sq_buf_fini(&in->settled.body);
 	in->settled.run.n = 0;
 	in->settled.n = 0;
+	in->settled.pressing = false;
+	in->credit.came_msgs = in->credit.came_bytes = 0;
 	in->credit.msgs = (int64_t)(in->credit.window_msgs - in->credit.unwritten_msgs);
 	in->credit.bytes = (int64_t)(in->credit.window_bytes - in->credit.unwritten_bytes);
 	in->credit.announced_msgs = in->credit.announced_bytes =

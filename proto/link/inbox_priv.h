@@ -57,6 +57,7 @@ struct sq_inbox_credit {
 	uint64_t window_msgs, window_bytes;
 	int64_t msgs, bytes; /* totals to announce */
 	int64_t announced_msgs, announced_bytes;
+	int64_t came_msgs, came_bytes;            /* totals that came of what was announced */
 	uint64_t unwritten_msgs, unwritten_bytes; /* QoS 0 in the client's output */
 	bool held;                                /* no more credit is announced */
 };
@@ -67,6 +68,7 @@ struct sq_inbox_settled {
 	struct sq_settle run; /* the run that still grows, behind 'body'; n 0: none */
 	uint16_t *ids;
 	uint32_t n, cap; /* of 'ids' */
+	bool pressing;   /* one of them is waited for */
 };
 
 /* PUBRELs that the client has not been given yet. */
@@ -89,8 +91,10 @@ struct sq_inbox {
 	struct sq_inbox_pubrels pubrels;
 	struct sq_inbox_strays strays;
 	uint64_t attach; /* counts attaches */
+	uint32_t limit;  /* of unfinished deliveries, at most the receive maximum */
 	uint16_t receive_max;
 	uint8_t flying; /* flights of this attach */
+	bool asked;     /* Settlements are due, with or without content */
 };
 
 /* The table.  Pointers are valid until the next insert or erase.  'id' of an insert is not in the

@@ -7,6 +7,7 @@
 
 #include "core/mem.h"
 #include "proto/link/inbox_priv.h"
+#include "proto/mqtt/reason.h"
 
 enum { SLOTS_MIN = 16 };
 
@@ -198,6 +199,8 @@ sq_inbox_settle(struct sq_inbox *in, uint16_t id, uint8_t kind, uint8_t reason, 
 		    .kind = kind, .reason = reason, .delivery = delivery};
 	}
 	in->settled.run.n++;
+	in->settled.pressing |= (kind != SQ_SETTLE_ACK && kind != SQ_SETTLE_COMPLETE) ||
+	    sq_mqtt_reason_failed(reason);
 	if (in->settled.n == in->settled.cap) {
 		in->settled.cap = in->settled.cap == 0 ? 16 : in->settled.cap * 2;
 		in->settled.ids = sq_xrealloc(

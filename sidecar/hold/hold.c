@@ -110,6 +110,10 @@ hold_arm(struct sq_hold *hold)
 		due = hold->due.pause;
 	else if (hold->state == SQ_HOLD_ATTACHED && hold->due.retry != 0)
 		due = hold->due.retry;
+	/* One that is past waits for the answer to an earlier request. */
+	if (hold->state == SQ_HOLD_ATTACHED && hold->due.pause == 0 &&
+	    hold->due.settle > sq_holds_now(hold->holds) && hold->due.settle < due)
+		due = hold->due.settle;
 	if (hold->due.linger != 0 && hold->due.linger < due)
 		due = hold->due.linger;
 	sq_loop_at(hold->holds->loop, &hold->turn, due != UINT64_MAX ? due : 0);
@@ -118,6 +122,8 @@ hold_arm(struct sq_hold *hold)
 static void
 hold_post(struct sq_hold *hold, uint64_t now_ms)
 {
+	uint32_t before = hold->requests;
+
 	if (hold->due.pause != 0 && now_ms < hold->due.pause)
 		return;
 	sq_hold_post_at(hold, 0);
@@ -125,7 +131,7 @@ hold_post(struct sq_hold *hold, uint64_t now_ms)
 		hold->ops->source->post(hold->user, now_ms);
 	else
 		sq_hold_post_in_order(hold, now_ms);
-	sq_hold_post_settlements(hold);
+	sq_hold_post_settlements(hold, now_ms, hold->bye.leaving || hold->requests != before);
 	if (hold->bye.leaving && hold->state == SQ_HOLD_ATTACHED && hold_flushed(hold))
 		sq_hold_post_detach(hold);
 }
@@ -230,6 +236,8 @@ sq_hold_leave(struct sq_hold *hold, unsigned how, uint32_t expiry_s)
 	}
 	hold->due.linger = sq_holds_now(hold->holds) + hold->holds->cfg->linger_ms;
 	sq_hold_outcomes(hold, 0);
+	if (hold->up.lane[0] != NULL && !sq_lane_out_idle(hold->up.lane[0]))
+		sq_inbox_ask(hold->inbox);
 	/* Nothing that the broker has to hear of?  A transient connection ends the
 	 * durable session of its client id, unless one before it does already. */
 	silent = !hold->at.put_sent && hold->bye.will == NULL &&

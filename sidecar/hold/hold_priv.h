@@ -84,6 +84,7 @@ struct sq_hold_subs {
 struct sq_hold_due {
 	uint64_t attach, pause, retry; /* state.c */
 	uint64_t linger;               /* hold.c */
+	uint64_t settle;               /* settle.c: what is gathered leaves */
 };
 
 /* The end of the hold, as its user wants it. */
@@ -200,7 +201,9 @@ void sq_hold_outcomes(struct sq_hold *, uint64_t now_ms);
 
 /* --- settle.c --- */
 
-void sq_hold_post_settlements(struct sq_hold *);
+/* Posts what is due of settlements and credit; what nothing waits for is gathered for up to 5 ms.
+ * 'all': now. */
+void sq_hold_post_settlements(struct sq_hold *, uint64_t now_ms, bool all);
 void sq_hold_flush_pubrels(struct sq_hold *);
 void sq_hold_deliver(struct sq_hold *, const struct sq_delivery *, const struct sq_target *);
 

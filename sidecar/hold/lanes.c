@@ -264,6 +264,7 @@ hold_lane_1_qos0(struct sq_hold *hold)
 		return;
 	sq_lane_out_wait(hold_lane(hold, 1));
 	hold->up.lane1_waits = true;
+	sq_inbox_ask(hold->inbox);
 }
 
 /* Whether it may hold 'size' bytes more. */

@@ -7,6 +7,8 @@
 #include "sidecar/hold/hold_priv.h"
 #include "sidecar/hold/refused.h"
 
+enum { GATHER_MS = 4 }; /* and up to one more of the loop's timer */
+
 struct settle_post {
 	struct sq_hold_post post;
 	struct sq_inbox_flight flight;
@@ -97,13 +99,28 @@ settle_done(struct sq_request *req, const struct sq_answer *ans)
 	sq_hold_post_free(&p->post);
 }
 
+/* Whether what is due stays until 'due.settle'.  The time is one of a grid that all holds share, so
+ * that what they gather leaves in one turn. */
+static bool
+settle_gathers(struct sq_hold *hold, uint64_t now_ms)
+{
+	if (sq_inbox_pressing(hold->inbox) || (hold->due.settle != 0 && now_ms >= hold->due.settle))
+		return false;
+	if (hold->due.settle == 0)
+		hold->due.settle = (now_ms / GATHER_MS + 1) * GATHER_MS;
+	return true;
+}
+
 void
-sq_hold_post_settlements(struct sq_hold *hold)
+sq_hold_post_settlements(struct sq_hold *hold, uint64_t now_ms, bool all)
 {
 	struct sq_inbox_flight f;
 	struct settle_post *p;
 
+	if (!sq_inbox_due(hold->inbox) || (!all && settle_gathers(hold, now_ms)))
+		return;
 	while (sq_inbox_take(hold->inbox, &f)) {
+		hold->due.settle = 0;
 		p = sq_hold_post_new(hold, sizeof *p, "settlements");
 		p->flight = f;
 		p->post.req.body[0] = (struct iovec){sq_buf_data(&f.body), sq_buf_len(&f.body)};

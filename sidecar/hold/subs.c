@@ -307,5 +307,7 @@ sq_hold_declare(struct sq_hold *hold, const struct sq_sub *sub, uint32_t token)
 	r->declared = true;
 	r->token = token;
 	sq_subreq_ask(r, 0, sub);
+	if (sub->concurrency != 0)
+		sq_inbox_limit(hold->inbox, sub->concurrency);
 	sq_hold_ask(hold, r, false);
 }

@@ -20,6 +20,7 @@
 #define LINK "/v1/links/00000000000000aa/deliveries"
 #define SESSION "/v1/sessions/space~work~client"
 #define MESSAGES SESSION "/messages?epoch=0000000000000001"
+#define SETTLEMENTS SESSION "/settlements?epoch=0000000000000001"
 
 static struct h2_client *client;
 static struct h2_response *link_response;
@@ -492,4 +493,48 @@ Test(front, http_1_gets_a_clear_refusal)
 	close(fd);
 	cr_assert_not_null(strstr(answer, "HTTP/1.1 505 "));
 	cr_assert_not_null(strstr(answer, "the link needs HTTP/2"));
+}
+
+/* Posts one of QoS 0; true: it has no answer, though a request behind it has. */
+static bool
+withheld(struct h2_response **batch)
+{
+	*batch = h2_start(client, "POST", MESSAGES, "\0", 1); /* of lane 0 */
+	cr_assert(h2_ask(client, "GET", "/nowhere", NULL, 0)->closed);
+	return !(*batch)->closed;
+}
+
+Test(front, an_answer_that_nobody_waits_for_comes_with_the_next)
+{
+	struct h2_response *batch;
+
+	start_linked();
+	/* Not where it came so soon behind the last one that it is answered, or so late. */
+	for (int i = 0; !withheld(&batch); i++)
+		cr_assert_lt(i, 1000, "none is withheld");
+	cr_assert(h2_ask(client, "POST", SETTLEMENTS, "x", 1)->closed);
+	cr_assert(batch->closed);
+	cr_assert_eq(batch->status, 200);
+}
+
+Test(front, an_answer_that_nobody_waits_for_comes_by_itself)
+{
+	struct h2_response *batch;
+
+	start_linked();
+	for (int i = 0; !withheld(&batch); i++)
+		cr_assert_lt(i, 1000, "none is withheld");
+	cr_assert(h2_finish(client, batch));
+	cr_assert_eq(batch->status, 200);
+}
+
+Test(front, a_link_that_is_lost_takes_what_was_withheld_along)
+{
+	struct h2_response *batch;
+
+	start_linked();
+	for (int i = 0; !withheld(&batch); i++)
+		cr_assert_lt(i, 1000, "none is withheld");
+	h2_close(&client);
+	cr_assert(fake_await(&fake.links_closed, 1));
 }

@@ -1061,3 +1061,128 @@ Test(inbox, an_empty_inbox_gives_its_memory_back)
 	cr_assert_eq(sq_inbox_open(in), 1);
 	sq_inbox_free(&in);
 }
+
+/* What nothing waits for may be gathered. */
+
+static bool
+presses(struct sq_inbox *in)
+{
+	cr_assert(sq_inbox_due(in));
+	return sq_inbox_pressing(in);
+}
+
+Test(inbox, nothing_waits_for_a_lone_settlement)
+{
+	struct sq_inbox *in = attached();
+	struct sq_inbox_flight f;
+
+	cr_assert_not(sq_inbox_pressing(in), "nothing is due");
+	deliver(in, 1, 1, 10, 1);
+	puback(in, 1, 0);
+	cr_assert_not(presses(in));
+	f = TAKE(in, {SQ_SETTLE_ACK, 0, 1, 10});
+	sq_inbox_done(in, &f, true);
+	sq_inbox_free(&in);
+}
+
+Test(inbox, a_pubrel_waits_for_received_and_nothing_for_complete)
+{
+	struct sq_inbox *in = attached();
+	struct sq_inbox_pubrel rel;
+	struct sq_inbox_flight f;
+
+	deliver(in, 2, 1, 10, 1);
+	cr_assert_eq(sq_inbox_pubrec(in, 1, 0), 0);
+	cr_assert(presses(in));
+	f = TAKE(in, {SQ_SETTLE_RECEIVED, 0, 1, 10});
+	sq_inbox_done(in, &f, true);
+	cr_assert(sq_inbox_pubrel(in, &rel));
+	cr_assert_eq(sq_inbox_pubcomp(in, 1), 0);
+	cr_assert_not(presses(in));
+	sq_inbox_free(&in);
+}
+
+Test(inbox, a_dead_letter_waits_for_its_settlement)
+{
+	struct sq_inbox *in = attached();
+
+	deliver(in, 1, 1, 10, 1);
+	puback(in, 1, SQ_MQTT_RC_UNSPECIFIED);
+	cr_assert(presses(in));
+	sq_inbox_free(&in);
+}
+
+Test(inbox, half_of_the_receive_maximum_presses)
+{
+	struct sq_inbox *in = attached();
+	struct sq_inbox_flight f;
+
+	for (uint16_t id = 1; id < 8; id++)
+		deliver(in, 1, id, id, id);
+	puback(in, 1, 0);
+	cr_assert_not(presses(in), "7 of 16");
+	deliver(in, 1, 8, 8, 8);
+	cr_assert(presses(in), "8 of 16, whoever has them");
+	f = TAKE(in, {SQ_SETTLE_ACK, 0, 1, 1});
+	sq_inbox_done(in, &f, true);
+	puback(in, 2, 0);
+	cr_assert_not(presses(in), "7 again");
+	sq_inbox_free(&in);
+}
+
+Test(inbox, with_a_window_of_one_each_settlement_presses)
+{
+	struct sq_inbox *in = attached();
+
+	sq_inbox_limit(in, 1);
+	sq_inbox_limit(in, 5); /* of another queue */
+	deliver(in, 1, 1, 10, 1);
+	puback(in, 1, 0);
+	cr_assert(presses(in));
+	sq_inbox_free(&in);
+}
+
+Test(inbox, half_of_the_credit_in_messages_presses)
+{
+	struct sq_inbox *in = attached();
+
+	for (int i = 0; i < MSGS / 2 - 2; i++)
+		sq_inbox_qos0(in, 1); /* in the client's output: no credit yet */
+	deliver(in, 1, 1, 10, 1);
+	puback(in, 1, 0);
+	cr_assert_not(presses(in), "49 of 100");
+	sq_inbox_qos0(in, 1);
+	cr_assert(presses(in), "50 of 100");
+	sq_inbox_free(&in);
+}
+
+Test(inbox, half_of_the_credit_in_bytes_presses)
+{
+	struct sq_inbox *in = attached();
+
+	deliver(in, 1, 1, 10, 1);
+	puback(in, 1, 0);
+	sq_inbox_qos0(in, BYTES / 2 - SIZE - 1);
+	cr_assert_not(presses(in));
+	sq_inbox_qos0(in, 1);
+	cr_assert(presses(in));
+	sq_inbox_free(&in);
+}
+
+Test(inbox, bytes_that_a_short_broker_counts_press)
+{
+	struct sq_inbox *in = sq_inbox_new(1000, 10 << 20, 1000);
+	struct sq_inbox_flight f;
+
+	attach(in, NULL, 0);
+	cr_assert(presses(in), "the grant");
+	cr_assert(sq_inbox_take(in, &f));
+	sq_inbox_done(in, &f, true);
+	deliver(in, 1, 1, 10, 1);
+	puback(in, 1, 0);
+	sq_inbox_qos0(in, (32 << 10) - SIZE - 1);
+	cr_assert_not(presses(in));
+	sq_inbox_qos0(in, 1);
+	cr_assert(presses(in));
+	sq_inbox_free(&in);
+}

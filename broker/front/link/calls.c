@@ -1,7 +1,10 @@
 /* Requests that the broker carries out.
  *
  * A call outlives its request, which is a pending one (broker/front/door/pending.h).  Answers are
- * given in SQ_TURN_ANSWER, after this turn's puts to links (SQ_TURN_FLUSH). */
+ * given in SQ_TURN_ANSWER, after this turn's puts to links (SQ_TURN_FLUSH).
+ *
+ * Nobody waits for the answer to a batch of QoS 0, so while a link has little to do such answers wait
+ * for the next ones: docs/link.md, "Gathering". */
 #include "broker/front/link/calls.h"
 
 #include <stdlib.h>
@@ -22,6 +25,11 @@ enum {
 	CALLS_SPARE = 256,
 	CALLS_FEW = 50,    /* in a second: spare ones are not worth their memory */
 	CALLS_KEEP = 4096, /* capacity kept of a spare call's store, and for bodies of answers */
+	/* The most that is withheld: answers of a link, those of one epoch, bytes of a batch. */
+	WITHHELD_MAX = 8,
+	WITHHELD_EPOCH = 2,
+	WITHHELD_BODY = 1024,
+	WITHHELD_MS = 4,
 };
 
 struct front_call {
@@ -99,11 +107,9 @@ sq_calls_rest(struct sq_link_part *p)
 	calls->rests = idle;
 }
 
-/* On the connection's worker, after the links of this turn were flushed. */
 static void
-calls_answer(struct sq_task *t)
+calls_answer_now(struct front_call *fc)
 {
-	struct front_call *fc = SQ_CONTAINER_OF(t, struct front_call, call.task);
 	struct sq_call *c = &fc->call;
 	struct sq_link_part *p = fc->part;
 	h2o_req_t *req = sq_pending_request(&fc->pending);
@@ -118,6 +124,69 @@ calls_answer(struct sq_task *t)
 	}
 	sq_pending_end(&fc->pending);
 	calls_give(p, fc);
+}
+
+/* Answers all that is withheld on the link. */
+static void
+calls_answer_withheld(struct sq_link_withheld *w)
+{
+	struct sq_list calls;
+	struct sq_call *c;
+
+	if (w->n == 0)
+		return;
+	sq_worker_alarm_off(&w->alarm);
+	w->n = 0;
+	sq_list_init(&calls);
+	sq_list_splice(&calls, &w->calls);
+	while ((c = SQ_LIST_FIRST(&calls, struct sq_call, node)) != NULL) {
+		sq_list_remove(&c->node);
+		calls_answer_now(SQ_CONTAINER_OF(c, struct front_call, call)); /* it may free 'w' */
+	}
+}
+
+static void
+calls_alarm(struct sq_alarm *a)
+{
+	calls_answer_withheld(SQ_CONTAINER_OF(a, struct sq_link_withheld, alarm));
+}
+
+/* Whether the answer waits for others: it is one to a small batch of QoS 0, and batches come one by
+ * one. */
+static bool
+calls_withhold(struct sq_link_withheld *w, struct sq_call *c, uint64_t now_ms)
+{
+	unsigned same = 0;
+	bool burst;
+
+	if (c->kind != SQ_CALL_MESSAGES || c->verdict != SQ_VERDICT_OK || c->in.batch.lane != 0)
+		return false;
+	burst = w->batch_ms == now_ms;
+	w->batch_ms = now_ms;
+	SQ_LIST_FOR_EACH(other, &w->calls, struct sq_call, node)
+		same += other->epoch == c->epoch;
+	if (burst || w->n == WITHHELD_MAX || same == WITHHELD_EPOCH ||
+	    c->body->size > WITHHELD_BODY)
+		return false;
+	sq_list_push_back(&w->calls, &c->node);
+	if (w->n++ == 0) {
+		w->alarm.run = calls_alarm;
+		sq_worker_alarm(&w->alarm, now_ms + WITHHELD_MS);
+	}
+	return true;
+}
+
+/* On the connection's worker, after the links of this turn were flushed. */
+static void
+calls_answer(struct sq_task *t)
+{
+	struct front_call *fc = SQ_CONTAINER_OF(t, struct front_call, call.task);
+	struct sq_link_withheld *w = sq_link_withheld(fc->call.outlet);
+
+	if (calls_withhold(w, &fc->call, sq_worker_now_ms(fc->part->worker)))
+		return;
+	calls_answer_withheld(w);
+	calls_answer_now(fc);
 }
 
 static void

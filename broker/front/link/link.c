@@ -11,7 +11,8 @@
 struct sq_link {
 	struct sq_outlet outlet; /* first */
 	struct sq_link_cfg cfg;
-	struct sq_task flush; /* holds a reference while it is posted */
+	struct sq_task flush;             /* holds a reference while it is posted */
+	struct sq_link_withheld withheld; /* home's */
 	pthread_mutex_t lock;
 	/* Under the lock. */
 	struct sq_buf out;
@@ -70,6 +71,7 @@ link_free(struct sq_outlet *o)
 {
 	struct sq_link *l = link_of(o);
 
+	assert(l->withheld.n == 0);
 	link_forget_last(l);
 	sq_buf_fini(&l->out);
 	pthread_mutex_destroy(&l->lock);
@@ -86,6 +88,12 @@ unsigned
 sq_link_version(const struct sq_link *l)
 {
 	return l->cfg.version;
+}
+
+struct sq_link_withheld *
+sq_link_withheld(struct sq_outlet *o)
+{
+	return &link_of(o)->withheld;
 }
 
 struct sq_outlet *
@@ -221,6 +229,7 @@ sq_link_new(const struct sq_link_cfg *cfg)
 	    cfg->version >= 2 ? SQ_OUTLET_MARKS | SQ_OUTLET_KEPT : 0);
 	l->cfg = *cfg;
 	l->flush.run = link_flush;
+	sq_list_init(&l->withheld.calls);
 	pthread_mutex_init(&l->lock, NULL);
 	return l;
 }

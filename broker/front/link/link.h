@@ -27,6 +27,15 @@ struct sq_link_cfg {
 
 struct sq_link;
 
+/* Answers that wait for others: broker/front/link/calls.c.  Zeroed but for 'calls': none. */
+struct sq_link_withheld {
+	struct sq_list
+	    calls; /* struct sq_call, each of which has a reference to the link's outlet */
+	unsigned n;
+	uint64_t batch_ms; /* when the last batch of QoS 0 was done */
+	struct sq_alarm alarm;
+};
+
 /* Makes an open link with one reference, which is the stream's.  Thread: home, as for the functions
  * below. */
 struct sq_link *sq_link_new(const struct sq_link_cfg *);
@@ -39,6 +48,8 @@ void sq_link_orphan(struct sq_link **lp);
 struct sq_outlet *sq_link_outlet(struct sq_link *);
 uint64_t sq_link_id(const struct sq_link *);
 unsigned sq_link_version(const struct sq_link *);
+/* What is withheld on the link that the outlet is; open or not. */
+struct sq_link_withheld *sq_link_withheld(struct sq_outlet *);
 
 /* The output of a link. */
 struct sq_link_output {
