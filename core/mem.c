@@ -39,6 +39,16 @@ sq_xcalloc(size_t n, size_t size)
 }
 
 void *
+sq_xcalloc_aligned(size_t align, size_t size)
+{
+	void *p = aligned_alloc(align, size);
+
+	if (p == NULL)
+		mem_out();
+	return memset(p, 0, size);
+}
+
+void *
 sq_xrealloc(void *p, size_t size)
 {
 	p = realloc(p, size != 0 ? size : 1);

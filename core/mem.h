@@ -11,6 +11,9 @@
 
 void *sq_xmalloc(size_t size) __attribute__((malloc, alloc_size(1), returns_nonnull));
 void *sq_xcalloc(size_t n, size_t size) __attribute__((malloc, alloc_size(1, 2), returns_nonnull));
+/* Zeroed memory that begins at a multiple of 'align', a power of two; 'size' is a multiple of it. */
+void *sq_xcalloc_aligned(size_t align, size_t size)
+    __attribute__((malloc, alloc_align(1), alloc_size(2), returns_nonnull));
 void *sq_xrealloc(void *p, size_t size) __attribute__((alloc_size(2), returns_nonnull));
 char *sq_xstrdup(const char *s) __attribute__((malloc, returns_nonnull));
 /* Copies 'len' bytes and adds a NUL. */

@@ -33,12 +33,9 @@ window_grow(struct sq_window *w, uint32_t want)
 		cap = UINT16_MAX;
 	if (cap <= w->cap_slots)
 		return;
-	slots = aligned_alloc(SQ_SLOT_LINE, cap * sizeof *slots);
-	if (slots == NULL)
-		abort();
+	slots = sq_xcalloc_aligned(SQ_SLOT_LINE, cap * sizeof *slots);
 	if (w->cap_slots > 0)
 		memcpy(slots, w->slots, w->cap_slots * sizeof *slots);
-	memset(slots + w->cap_slots, 0, (cap - w->cap_slots) * sizeof *slots);
 	free(w->slots);
 	w->slots = slots;
 	w->cap_slots = cap;

@@ -93,10 +93,7 @@ counts_of(struct sq_sys_counts *c, struct sq_tenant *tenant)
 		return t;
 	t = sq_xcalloc(1, sizeof *t);
 	t->tenant = tenant;
-	t->parts = aligned_alloc(_Alignof(struct sq_sys_part), size);
-	if (t->parts == NULL)
-		abort();
-	memset(t->parts, 0, size);
+	t->parts = sq_xcalloc_aligned(_Alignof(struct sq_sys_part), size);
 	sq_htab_insert(&c->tenants, &t->node, sq_hash(&tenant, sizeof tenant));
 	return t;
 }

@@ -144,11 +144,8 @@ sq_shares_set_totals(struct sq_shares *s, const uint64_t totals[SQ_SHARE_KINDS])
 struct sq_shares *
 sq_shares_new(const struct sq_shares_cfg *cfg)
 {
-	struct sq_shares *s = aligned_alloc(CACHE_LINE, sizeof *s);
+	struct sq_shares *s = sq_xcalloc_aligned(CACHE_LINE, sizeof *s);
 
-	if (s == NULL)
-		abort();
-	memset(s, 0, sizeof *s);
 	s->divided = cfg->spaces > 1;
 	s->spaces = s->divided ? cfg->spaces : 0;
 	pthread_mutex_init(&s->lock, NULL);
@@ -196,11 +193,8 @@ sq_account_new(struct sq_shares *s, enum sq_share_of of, const char *name,
 {
 	size_t len = strlen(name) + 1;
 	size_t size = (sizeof(struct sq_account) + len + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE;
-	struct sq_account *a = aligned_alloc(CACHE_LINE, size);
+	struct sq_account *a = sq_xcalloc_aligned(CACHE_LINE, size);
 
-	if (a == NULL)
-		abort();
-	memset(a, 0, size);
 	memcpy(a->name, name, len);
 	a->shares = s;
 	a->of = of;
