@@ -343,9 +343,11 @@ wire_put(struct sq_wire *c, const unsigned char *p, size_t len, bool copy)
 	if (c->state != WIRE_OPEN)
 		return;
 	c->io->user = c;
-	if (c->ssl != NULL)
+	if (c->ssl != NULL) {
 		wire_put_tls(c, p, len);
-	while (c->ssl == NULL && len > 0) {
+		return;
+	}
+	while (len > 0) {
 		size_t n = copy && len > WIRE_RECORD ? WIRE_RECORD : len;
 
 		wire_put_clear(c, p, n, copy);
