@@ -37,12 +37,12 @@ cgroup_listed(const char *list, const char *word)
 }
 
 static FILE *
-cgroup_open(const char *root, const char *path)
+cgroup_open(const char *dir, const char *file)
 {
 	struct sq_buf whole = {0};
 	FILE *f;
 
-	sq_buf_printf(&whole, "%s%s%c", root, path, 0);
+	sq_buf_printf(&whole, "%s/%s%c", dir, file, 0);
 	f = fopen((const char *)sq_buf_data(&whole), "re");
 	sq_buf_fini(&whole);
 	return f;
@@ -50,10 +50,10 @@ cgroup_open(const char *root, const char *path)
 
 /* Calls 'fn' with each line of a file until it returns what is not NULL, and returns that. */
 static void *
-cgroup_lines(const char *root, const char *path, const struct hierarchy *h,
+cgroup_lines(const char *dir, const char *file, const struct hierarchy *h,
     void *(*fn)(const struct hierarchy *, char *line))
 {
-	FILE *f = cgroup_open(root, path);
+	FILE *f = cgroup_open(dir, file);
 	char *line = NULL;
 	size_t room = 0;
 	void *found = NULL;
@@ -190,11 +190,11 @@ sq_cgroup_walk(const char *root, const char *controller,
 
 	for (size_t i = 0; i < sizeof hierarchies / sizeof hierarchies[0]; i++) {
 		const struct hierarchy *h = &hierarchies[i];
-		char *group = cgroup_lines(root, "/proc/self/cgroup", h, group_of_line);
+		char *group = cgroup_lines(root, "proc/self/cgroup", h, group_of_line);
 		struct mount *m = NULL;
 
 		if (group != NULL)
-			m = cgroup_lines(root, "/proc/self/mountinfo", h, mount_of_line);
+			m = cgroup_lines(root, "proc/self/mountinfo", h, mount_of_line);
 		if (m != NULL)
 			cgroup_upwards(root, group, m, look, arg, h->controller == NULL);
 		mount_free(m);
@@ -205,13 +205,9 @@ sq_cgroup_walk(const char *root, const char *controller,
 bool
 sq_cgroup_read(const char *dir, const char *file, char *line, size_t room)
 {
-	struct sq_buf whole = {0};
-	FILE *f;
+	FILE *f = cgroup_open(dir, file);
 	bool is;
 
-	sq_buf_printf(&whole, "%s/%s%c", dir, file, 0);
-	f = fopen((const char *)sq_buf_data(&whole), "re");
-	sq_buf_fini(&whole);
 	if (f == NULL)
 		return false;
 	is = fgets(line, (int)room, f) != NULL;
