@@ -29,6 +29,15 @@ struct sq_mqtt_publish_out {
 /* Bytes of the head of a PUBLISH; 0: it is too long to be encoded.  The packet's size is the head
  * and payload_len. */
 size_t sq_mqtt_publish_head_size(const struct sq_mqtt_publish_out *);
+/* Room that is enough for the head, without a look at what it needs. */
+static inline size_t
+sq_mqtt_publish_head_room(const struct sq_mqtt_publish_out *p)
+{
+	enum { SUB_ID = 5, REST = 64 }; /* an identifier at most; all that is not named below */
+
+	return p->topic.len + p->props.len + SUB_ID * p->sub_ids_n + REST;
+}
+
 /* Writes the head: fixed header, topic, packet id, properties.  Returns its
  * bytes, or 0 when 'cap' is too small or it can't be encoded. */
 size_t sq_mqtt_publish_head(unsigned char *out, size_t cap, const struct sq_mqtt_publish_out *);

@@ -15,7 +15,6 @@
 enum {
 	REF_MIN = 8192,       /* payloads below are copied */
 	FORM_HEAD_MAX = 1024, /* topic and properties of a message of which a form is made */
-	HEAD_SLACK = 64,      /* of a PUBLISH head: all but topic, properties, identifiers */
 };
 
 /* A refusal with words, where the client wants them and has room (MQTT-3.4.2-2,
@@ -150,7 +149,7 @@ static bool
 deliver_encode(
     struct sq_client *c, struct sq_mqtt_publish_out *out, bool known, struct sq_bytes copy)
 {
-	size_t cap = HEAD_SLACK + out->topic.len + out->props.len + 5 * out->sub_ids_n, head;
+	size_t cap = sq_mqtt_publish_head_room(out), head;
 	unsigned char *p = sq_output_reserve(&c->out.queue, &c->of->outputs, cap + copy.len);
 
 	head = sq_mqtt_publish_head(p, cap, out);

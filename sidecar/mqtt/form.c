@@ -5,8 +5,6 @@
 
 #include "core/bytes.h"
 
-enum { HEAD_SLACK = 64 }; /* of a PUBLISH head: all but topic, properties, identifiers */
-
 /* Where the packet id of an encoded PUBLISH is: behind the topic. */
 static size_t
 form_id_at(const unsigned char *packet)
@@ -22,7 +20,7 @@ bool
 sq_form_make(struct sq_form *f, const struct sq_form_kind *k, const struct sq_mqtt_publish_out *out,
     struct sq_bytes payload)
 {
-	size_t cap = HEAD_SLACK + out->topic.len + out->props.len, head;
+	size_t cap = sq_mqtt_publish_head_room(out), head;
 	unsigned char *p;
 
 	assert(k->frame != 0 && out->sub_ids_n == 0);
