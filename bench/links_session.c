@@ -8,7 +8,7 @@
 #include "proto/mqtt/reason.h"
 #include "sidecar/hold/user.h"
 
-enum { NAME_MAX_ = 16, PAYLOAD_MAX = 1 << 20 };
+enum { NAME_ROOM = 16, PAYLOAD_MAX = 1 << 20 };
 
 static uint32_t
 session_number(const struct sq_links_session *s)
@@ -17,17 +17,17 @@ session_number(const struct sq_links_session *s)
 }
 
 static struct sq_bytes
-session_topic(char out[NAME_MAX_], uint32_t n)
+session_topic(char out[NAME_ROOM], uint32_t n)
 {
 	return (struct sq_bytes){
-	    (const unsigned char *)out, (size_t)snprintf(out, NAME_MAX_, "s/%u", n)};
+	    (const unsigned char *)out, (size_t)snprintf(out, NAME_ROOM, "s/%u", n)};
 }
 
 static void
 session_subscribe(struct sq_links_session *s)
 {
-	unsigned char entry[2 + NAME_MAX_ + 1];
-	char name[NAME_MAX_];
+	unsigned char entry[2 + NAME_ROOM + 1];
+	char name[NAME_ROOM];
 	struct sq_bytes topic = session_topic(name, session_number(s));
 
 	sq_put16(entry, (uint16_t)topic.len);
@@ -42,7 +42,7 @@ session_send(struct sq_links_session *s)
 {
 	static unsigned char payload[PAYLOAD_MAX];
 	const struct sq_links *l = s->of;
-	char name[NAME_MAX_];
+	char name[NAME_ROOM];
 	struct sq_lane_publish m = {
 	    .qos = 1,
 	    .packet_id = 1,
@@ -246,7 +246,7 @@ void
 sq_links_session_open(struct sq_links_session *s)
 {
 	const struct sq_links *l = s->of;
-	char name[NAME_MAX_];
+	char name[NAME_ROOM];
 	struct sq_hold_params p = {
 	    .client_id = name,
 	    .version = SQ_MQTT_V5,

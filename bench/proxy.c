@@ -28,8 +28,8 @@ enum { CHUNK = 256 * 1024, RECORD = 16384, EVENTS = 64 };
 struct side {
 	int fd;
 	bool dialled, connecting, over;
-	struct proxy_tls *tls; /* NULL: in the clear */
-	uint32_t watched;      /* events asked for */
+	struct sq_proxy_tls *tls; /* NULL: in the clear */
+	uint32_t watched;         /* events asked for */
 	struct side *other;
 	unsigned char *wait; /* read from here, not yet written to the other */
 	size_t wait_at, wait_len;
@@ -61,7 +61,7 @@ proxy_die(const char *what)
 static bool
 proxy_greets(const struct side *s)
 {
-	return !s->connecting && s->tls != NULL && !proxy_tls_open(s->tls);
+	return !s->connecting && s->tls != NULL && !sq_proxy_tls_open(s->tls);
 }
 
 /* Whether it can carry bytes. */
@@ -144,8 +144,8 @@ proxy_accept(int lfd)
 	a->other = b;
 	b->other = a;
 	b->dialled = b->connecting = true;
-	a->tls = tls_in ? proxy_tls_new(true) : NULL;
-	b->tls = tls_out ? proxy_tls_new(false) : NULL;
+	a->tls = tls_in ? sq_proxy_tls_new(true) : NULL;
+	b->tls = tls_out ? sq_proxy_tls_new(false) : NULL;
 	proxy_watch(a);
 	proxy_watch(b);
 }
@@ -169,9 +169,9 @@ proxy_pass(struct side *s, const unsigned char *p, size_t n)
 	ssize_t done;
 
 	if (s->other->tls != NULL) {
-		if (!proxy_tls_seal(s->other->tls, p, n))
+		if (!sq_proxy_tls_seal(s->other->tls, p, n))
 			return false;
-		p = proxy_tls_sealed(s->other->tls, &n);
+		p = sq_proxy_tls_sealed(s->other->tls, &n);
 	}
 	done = send(s->other->fd, p, n, MSG_NOSIGNAL);
 	if (done < 0 && errno != EAGAIN && errno != EINTR)
@@ -187,12 +187,12 @@ proxy_pass(struct side *s, const unsigned char *p, size_t n)
 static ssize_t
 proxy_decrypt(struct side *s, const unsigned char *p, size_t n, unsigned char *plain)
 {
-	bool greets = !proxy_tls_open(s->tls);
-	long have = proxy_tls_take(s->tls, p, n, plain);
+	bool greets = !sq_proxy_tls_open(s->tls);
+	long have = sq_proxy_tls_take(s->tls, p, n, plain);
 	size_t len;
 
 	if (have >= 0 && greets) {
-		p = proxy_tls_sealed(s->tls, &len);
+		p = sq_proxy_tls_sealed(s->tls, &len);
 		if (len > 0 && send(s->fd, p, len, MSG_NOSIGNAL) != (ssize_t)len)
 			return -1;
 	}
@@ -284,7 +284,7 @@ proxy_loop(int lfd)
 		while (ndead > 0) {
 			struct side *s = dead[--ndead];
 
-			proxy_tls_free(s->tls);
+			sq_proxy_tls_free(s->tls);
 			free(s->wait);
 			free(s);
 		}
@@ -368,7 +368,7 @@ main(int argc, char **argv)
 	}
 	if (!sink && at + 2 < argc && strcmp(argv[at], "--tls-in") == 0) {
 		tls_in = true;
-		proxy_tls_serve(argv[at + 1], argv[at + 2]);
+		sq_proxy_tls_serve(argv[at + 1], argv[at + 2]);
 		at += 3;
 	}
 	if (!sink && at < argc && strcmp(argv[at], "--tls-out") == 0) {

@@ -7,7 +7,7 @@
 
 enum { RECORD = 16384, OUT = 512 * 1024 };
 
-struct proxy_tls {
+struct sq_proxy_tls {
 	SSL *ssl;
 	const unsigned char *in; /* of the call, not yet taken by OpenSSL */
 	size_t in_len;
@@ -39,7 +39,7 @@ tls_bio_write(BIO *bio, const char *p, int len)
 static int
 tls_bio_read(BIO *bio, char *p, int len)
 {
-	struct proxy_tls *t = BIO_get_data(bio);
+	struct sq_proxy_tls *t = BIO_get_data(bio);
 	size_t n = len > 0 ? (size_t)len : 0;
 
 	BIO_clear_retry_flags(bio);
@@ -75,7 +75,7 @@ tls_ctx(const SSL_METHOD *of)
 }
 
 void
-proxy_tls_serve(const char *cert_file, const char *key_file)
+sq_proxy_tls_serve(const char *cert_file, const char *key_file)
 {
 	server_ctx = tls_ctx(TLS_server_method());
 	if (SSL_CTX_use_certificate_chain_file(server_ctx, cert_file) != 1 ||
@@ -83,10 +83,10 @@ proxy_tls_serve(const char *cert_file, const char *key_file)
 		tls_die("no certificate with its key");
 }
 
-struct proxy_tls *
-proxy_tls_new(bool server)
+struct sq_proxy_tls *
+sq_proxy_tls_new(bool server)
 {
-	struct proxy_tls *t = calloc(1, sizeof *t);
+	struct sq_proxy_tls *t = calloc(1, sizeof *t);
 	BIO *bio;
 
 	if (!server && client_ctx == NULL)
@@ -112,7 +112,7 @@ proxy_tls_new(bool server)
 }
 
 void
-proxy_tls_free(struct proxy_tls *t)
+sq_proxy_tls_free(struct sq_proxy_tls *t)
 {
 	if (t != NULL)
 		SSL_free(t->ssl);
@@ -120,13 +120,13 @@ proxy_tls_free(struct proxy_tls *t)
 }
 
 bool
-proxy_tls_open(const struct proxy_tls *t)
+sq_proxy_tls_open(const struct sq_proxy_tls *t)
 {
 	return SSL_is_init_finished(t->ssl);
 }
 
 long
-proxy_tls_take(struct proxy_tls *t, const unsigned char *p, size_t n, unsigned char *to)
+sq_proxy_tls_take(struct sq_proxy_tls *t, const unsigned char *p, size_t n, unsigned char *to)
 {
 	long have = 0;
 	int rc;
@@ -134,7 +134,7 @@ proxy_tls_take(struct proxy_tls *t, const unsigned char *p, size_t n, unsigned c
 	t->in = p;
 	t->in_len = n;
 	out_len = 0;
-	if (!proxy_tls_open(t)) {
+	if (!sq_proxy_tls_open(t)) {
 		rc = SSL_do_handshake(t->ssl);
 		if (rc != 1)
 			return SSL_get_error(t->ssl, rc) == SSL_ERROR_WANT_READ ? 0 : -1;
@@ -145,14 +145,14 @@ proxy_tls_take(struct proxy_tls *t, const unsigned char *p, size_t n, unsigned c
 }
 
 bool
-proxy_tls_seal(struct proxy_tls *t, const unsigned char *p, size_t n)
+sq_proxy_tls_seal(struct sq_proxy_tls *t, const unsigned char *p, size_t n)
 {
 	out_len = 0;
 	return SSL_write(t->ssl, p, (int)n) == (int)n;
 }
 
 const unsigned char *
-proxy_tls_sealed(struct proxy_tls *t, size_t *n)
+sq_proxy_tls_sealed(struct sq_proxy_tls *t, size_t *n)
 {
 	(void)t;
 	*n = out_len;
