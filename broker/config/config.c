@@ -181,8 +181,7 @@ const struct sq_config_key sq_broker_config_keys[] = {
 	"Whether an identity may do what no rule mentions, in its own space.", true},
     {"workers", SQ_CFG_UINT, AT(workers), "auto", 1, SQ_BROKER_WORKERS_MAX, automatic,
 	"Threads that serve links; auto: one for each two CPUs of the smallest limit of the "
-	"process's "
-	"control groups, and one where there is no limit."},
+	"process's control groups, and one where there is no limit."},
     {"engine", SQ_CFG_ENUM, AT(engine), "embedded", 0, 0, sq_engine_names,
 	"Where sessions and messages live; embedded: on this broker's disk; memory: they end with "
 	"the "

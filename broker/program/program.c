@@ -165,8 +165,9 @@ main_make_broker(struct sq_main *p, struct sq_buf *err)
 	return rc == SQ_OK ? SQ_OK : main_store_fails(&why, err);
 }
 
-/* What passes from worker to worker costs more: half of the CPUs are enough of them, and where no limit says
- * how many are ours, one. */
+/* How many workers there are.  'auto': one for each two CPUs that a control group leaves the
+ * process, since a message that passes from worker to worker costs more; one where no limit says
+ * how many are ours. */
 static unsigned
 main_workers(const struct sq_broker_config *c)
 {
