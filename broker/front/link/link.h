@@ -29,8 +29,7 @@ struct sq_link;
 
 /* Answers that wait for others: broker/front/link/calls.c.  Zeroed but for 'calls': none. */
 struct sq_link_withheld {
-	struct sq_list
-	    calls; /* struct sq_call, each of which has a reference to the link's outlet */
+	struct sq_list calls; /* struct sq_call; each has a reference to the link's outlet */
 	unsigned n;
 	uint64_t batch_ms; /* when the last batch of QoS 0 was done */
 	struct sq_alarm alarm;
