@@ -97,6 +97,10 @@ sq_slot_take(struct sq_window *w)
 	return slot;
 }
 
+_Static_assert(offsetof(struct sq_slot, item.origin) <= 2 * SQ_SLOT_LINE &&
+	sizeof(struct sq_slot) == 3 * SQ_SLOT_LINE,
+    "which lines are written is said in window.h");
+
 static void
 slot_fetch(const struct sq_slot *slot)
 {

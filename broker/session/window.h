@@ -61,8 +61,8 @@ sq_queue_ref_release(struct sq_queue_ref *ref)
 	*ref = (struct sq_queue_ref){0};
 }
 
-/* In cache lines: of a window's slots few are near when their turn comes.  A delivery writes three,
- * its settlement the first two. */
+/* Begins at a cache line, since a slot is seldom in the cache when its turn comes.  A delivery
+ * writes all three lines, its settlement the first two. */
 struct sq_slot {
 	_Alignas(SQ_SLOT_LINE) uint8_t state; /* enum sq_open_state; 0: free */
 	uint8_t qos : 2;                      /* as sent */
