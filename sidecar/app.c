@@ -9,6 +9,8 @@
 #include "sidecar/mqtt/listener.h"
 #include "sidecar/self.h"
 
+enum { FEW_ROUNDS = 100 }; /* of the loop in a second: memory that they do not need is worth more */
+
 static void
 app_on_prepare(struct ev_loop *loop, ev_prepare *w, int events)
 {
@@ -20,18 +22,16 @@ app_on_prepare(struct ev_loop *loop, ev_prepare *w, int events)
 	sq_clients_make_room(a->clients);
 }
 
-enum { FEW_ROUNDS = 100 };
-
 /* After a second of little work: the memory of a load goes back to the system. */
 static void
 app_rest(struct sq_app *a)
 {
-	bool idle = a->loop->rounds - a->rounds_seen <= FEW_ROUNDS;
+	bool rests = a->loop->rounds - a->rounds_seen <= FEW_ROUNDS;
 
 	a->rounds_seen = a->loop->rounds;
-	if (idle && !a->rests)
+	if (rests && !a->rests)
 		(void)sq_memory_allocator_trim();
-	a->rests = idle;
+	a->rests = rests;
 }
 
 /* Once a second. */
