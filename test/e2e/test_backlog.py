@@ -5,7 +5,7 @@ import asyncio
 import json
 
 import clients
-from cluster import eventually, metric
+from cluster import anonymous, eventually, metric
 from scenario import scenario
 
 MIB = 1 << 20
@@ -13,12 +13,6 @@ MIB = 1 << 20
 STORE = {"engine": "embedded",
          "store": {"journal-size": "8Mi", "cache-size": "2Mi"},
          "queue": {"max-messages": 1000000, "max-bytes": "4Gi"}}
-
-
-def anonymous(program):
-    """Bytes of anonymous memory."""
-    with open(f"/proc/{program.pid}/status") as f:
-        return next(int(line.split()[1]) << 10 for line in f if line.startswith("RssAnon:"))
 
 
 async def generate(env, stack, *flags):

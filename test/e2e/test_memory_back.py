@@ -3,17 +3,11 @@
 import asyncio
 
 import clients
-from cluster import eventually
+from cluster import anonymous, eventually
 from scenario import scenario
 
 BACK_S = 10
 MOST = 4  # times what a program had before a load of 80 MiB on their way
-
-
-def anonymous(program):
-    """Bytes of anonymous memory."""
-    with open(f"/proc/{program.pid}/status") as f:
-        return next(int(line.split()[1]) << 10 for line in f if line.startswith("RssAnon:"))
 
 
 async def load(env, stack, *flags):

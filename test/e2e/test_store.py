@@ -12,7 +12,7 @@ import sys
 import time
 
 import mqtt
-from cluster import eventually, metric, metrics
+from cluster import anonymous, eventually, metric, metrics
 from flow import Ledger, Publisher, number
 from scenario import ROOT, Skip, scenario
 
@@ -616,12 +616,6 @@ async def make_sessions(port, count, at_a_time=100):
         for n in numbers:
             await make_session(port, n)
     await asyncio.gather(*(some() for _ in range(at_a_time)))
-
-
-def anonymous(program):
-    """Bytes of anonymous memory."""
-    with open(f"/proc/{program.pid}/status", encoding="ascii") as f:
-        return next(int(line.split()[1]) << 10 for line in f if line.startswith("RssAnon:"))
 
 
 @scenario(timeout_s=600, alone=True, build="release")

@@ -48,6 +48,12 @@ async def metric(program, name):
     return (await metrics(program)).get(name, 0)
 
 
+def anonymous(program):
+    """Bytes of anonymous memory."""
+    with open(f"/proc/{program.pid}/status") as f:
+        return next(int(line.split()[1]) << 10 for line in f if line.startswith("RssAnon:"))
+
+
 def descriptors(program):
     """Open descriptors but those of a store, whose files come and go."""
     store = (program.tree.get("store") or program.tree.get("outbox") or {}).get("dir")
