@@ -21,7 +21,7 @@ from chains import ROOT, ChainError, stack
 from http_api import cpu_s
 from measures import median
 from pulls import asked, curl, line
-from report import interrupt, say
+from report import command_line, interrupt, say
 
 SIZE, WINDOW, PREFETCH, CALLS, REGION = 256, 1000, 500, 8, "elasticmq"
 TYPES = {"quorum": 20000, "classic": 10000}  # of RabbitMQ's queues: messages of a run
@@ -320,7 +320,7 @@ def main(argv):
         finally:
             for chain in chains.values():
                 chain.stop()
-    text = page(parts, rounds, " ".join(["./dev", "bench", *argv]), load, durable.filesystem(base))
+    text = page(parts, rounds, command_line(argv), load, durable.filesystem(base))
     print(text)
     if args.markdown:
         os.umask(umask)

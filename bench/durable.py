@@ -15,7 +15,7 @@ import table
 from chains import ChainError
 from durable_runs import Failed, MIB
 from measures import median
-from report import interrupt, say
+from report import command_line, interrupt, say
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PARTS = ("pairs", "queues", "engine", "restarts")
@@ -353,7 +353,7 @@ def main(argv):
         finally:
             bench.stop()
         check_memory(bench)
-        text = page(bench, " ".join(["./dev", "bench", *argv]))
+        text = page(bench, command_line(argv))
     print(text)
     if args.markdown:
         os.umask(umask)

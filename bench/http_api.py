@@ -20,7 +20,7 @@ import pushes
 import table
 from chains import ROOT, Chain, ChainError, stack
 from measures import median
-from report import interrupt, say
+from report import command_line, interrupt, say
 
 TOPIC = "bench/http"
 FIGURES = ("rate", "p50", "p99", "cpu")
@@ -230,7 +230,7 @@ def main(argv):
         finally:
             for chain in chains:
                 chain.stop()
-    text = page(args, found, pulled, pushed, " ".join(["./dev", "bench", *argv]), load, durable.filesystem(base))
+    text = page(args, found, pulled, pushed, command_line(argv), load, durable.filesystem(base))
     print(text)
     if args.markdown:
         os.umask(umask)

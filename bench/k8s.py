@@ -14,7 +14,7 @@ import tempfile
 import time
 
 import table
-from report import interrupt, say
+from report import command_line, interrupt, say
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 for place in ("test/support", "test/k8s"):
@@ -205,7 +205,7 @@ def main(argv):
         except KeyboardInterrupt:
             say("interrupted: everything is ended")
             return 130
-    command = " ".join(["./dev", "bench", *argv])
+    command = command_line(argv)
     about, rows = lines(bench, args, command, (time.monotonic() - began) / 60)
     print(text(rows))
     if args.markdown:

@@ -25,7 +25,7 @@ import measures  # noqa: E402
 import pairs  # noqa: E402
 import table  # noqa: E402
 import view  # noqa: E402
-from report import interrupt, say  # noqa: E402
+from report import command_line, interrupt, say  # noqa: E402
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 IDLE_CLIENTS = 2000
@@ -368,7 +368,7 @@ def main(argv):
             return 130
     rows = bench.rows()
     about = table.About(
-        command=" ".join(["./dev", "bench", *argv]), rounds=rounds, seconds=args.seconds,
+        command=command_line(argv), rounds=rounds, seconds=args.seconds,
         minutes=(time.monotonic() - bench.started) / 60,
         mosquitto=chain_kinds.Mosquitto.version(), failures=bench.failures)
     titles = {c.name: c.title for c in bench.chains}

@@ -19,7 +19,7 @@ import table
 from chains import ROOT, ChainError, stack
 from durable import filesystem, markdown_table
 from durable_runs import Failed
-from report import interrupt, say
+from report import command_line, interrupt, say
 from scale_chain import TLS, Clear
 
 PARTS = ("transient", "durable", "router", "clients")
@@ -145,15 +145,6 @@ def page(bench, command):
     if bench.failures:
         out += ["## Not in order", "", *[f"- {f}" for f in bench.failures], ""]
     return "\n".join(out).rstrip("\n") + "\n"
-
-
-def command_line(argv):
-    """As anybody would give it: without this machine's paths."""
-    words, path = ["./dev", "bench"], None
-    for word in argv:
-        words.append(path or word)
-        path = {"--dir": "DIR", "--build": "DIR"}.get(word)
-    return " ".join(words)
 
 
 def main(argv):

@@ -18,7 +18,7 @@ from chains import ROOT, ChainError
 from durable import filesystem, markdown_table
 from durable_runs import Failed, flags
 from measures import median
-from report import interrupt, say
+from report import command_line, interrupt, say
 from shared_chain import LAG_EVERY_S, Chain
 
 PARTS = ("commits", "rolls", "fail-overs")
@@ -254,15 +254,6 @@ def page(bench, command):
     if bench.failures:
         out += ["## Not in order", "", *[f"- {f}" for f in bench.failures], ""]
     return "\n".join(out)
-
-
-def command_line(argv):
-    """As anybody would give it: without this machine's paths."""
-    words, path = ["./dev", "bench"], None
-    for word in argv:
-        words.append(path or word)
-        path = {"--against": "OLD", "--dir": "DIR", "--build": "DIR"}.get(word)
-    return " ".join(words)
 
 
 def main(argv):
