@@ -8,7 +8,11 @@
 
 #include "core/mem.h"
 
-enum { IOV_N = 64, SPARE_CAP_MAX = 262144 };
+enum {
+	IOV_N = 64,
+	SPARE_CAP_MAX = 262144,
+	FAST_CAP_MAX = 4096, /* a buffer up to this size grows to four times that, not twice */
+};
 
 struct sq_output_ref {
 	uint64_t after; /* bytes of 'buf', ever, that come before it */
@@ -22,8 +26,8 @@ sq_output_reserve(struct sq_output *o, struct sq_output_cache *cache, size_t n)
 {
 	if (o->buf.base == NULL && cache->n > 0)
 		o->buf = cache->spare[--cache->n];
-	else if (o->buf.base == NULL && n < cache->usual)
-		sq_buf_reserve(&o->buf, cache->usual); /* else it would grow to that step by step */
+	else if (sq_buf_len(&o->buf) + n > o->buf.cap && o->buf.cap <= FAST_CAP_MAX)
+		sq_buf_reserve(&o->buf, 3 * o->buf.cap > n ? 3 * o->buf.cap : n);
 	return sq_buf_reserve(&o->buf, n);
 }
 
@@ -130,11 +134,10 @@ output_marks(struct sq_output *o, uint64_t *msgs, uint64_t *bytes)
 	o->sealed = o->mark[0].msgs != 0;
 }
 
-/* Gives the memory of an empty output back; it had 'fill' bytes. */
+/* Gives the memory of an empty output back. */
 static void
-output_rest(struct sq_output *o, struct sq_output_cache *cache, size_t fill)
+output_rest(struct sq_output *o, struct sq_output_cache *cache)
 {
-	cache->usual = fill < SQ_OUTPUT_USUAL_MAX ? fill : SQ_OUTPUT_USUAL_MAX;
 	if (o->buf.base != NULL && cache->n < SQ_ARRAY_LEN(cache->spare) &&
 	    o->buf.cap <= SPARE_CAP_MAX) {
 		cache->spare[cache->n++] = o->buf;
@@ -151,7 +154,6 @@ sq_output_write(
     struct sq_output *o, struct sq_output_cache *cache, int fd, uint64_t *msgs, uint64_t *bytes)
 {
 	struct iovec iov[IOV_N];
-	size_t fill = o->buf.end;
 	int rc = 0;
 
 	while (sq_output_len(o) > 0) {
@@ -176,7 +178,7 @@ sq_output_write(
 	}
 	output_marks(o, msgs, bytes);
 	if (sq_output_len(o) == 0)
-		output_rest(o, cache, fill);
+		output_rest(o, cache);
 	return rc;
 }
 

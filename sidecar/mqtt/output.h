@@ -16,10 +16,7 @@
 struct sq_output_cache {
 	struct sq_buf spare[8];
 	size_t n;
-	size_t usual; /* bytes that the last drained output had, at most SQ_OUTPUT_USUAL_MAX */
 };
-
-enum { SQ_OUTPUT_USUAL_MAX = 16384 };
 
 struct sq_output_mark {
 	uint64_t end; /* value of 'written' at which the deliveries have left */
