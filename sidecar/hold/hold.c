@@ -110,7 +110,7 @@ hold_arm(struct sq_hold *hold)
 		due = hold->due.pause;
 	else if (hold->state == SQ_HOLD_ATTACHED && hold->due.retry != 0)
 		due = hold->due.retry;
-	/* One that is past waits for the answer to an earlier request. */
+	/* Not a time that has passed: what was due then waits for the answer to an earlier request. */
 	if (hold->state == SQ_HOLD_ATTACHED && hold->due.pause == 0 &&
 	    hold->due.settle > sq_holds_now(hold->holds) && hold->due.settle < due)
 		due = hold->due.settle;

@@ -193,22 +193,28 @@ deliver_by_form(struct sq_client *c, const struct sq_delivery *d, const struct s
 	return true;
 }
 
+/* Whether it is worth a form: others get the same bytes, and they are not many. */
+static bool
+deliver_wants_form(const struct sq_deliver *m, const struct sq_target *t, struct sq_bytes copy)
+{
+	return m->n > 1 && t->n_subs == 0 && copy.len < REF_MIN &&
+	    sq_image_topic(m->image).len + sq_image_props(m->image).len <= FORM_HEAD_MAX;
+}
+
 int
 sq_client_deliver(struct sq_client *c, const struct sq_delivery *d, const struct sq_target *t)
 {
 	const struct sq_deliver *m = d->message;
-	struct sq_bytes topic = sq_image_topic(m->image), payload = sq_image_payload(m->image),
-			copy;
+	struct sq_bytes payload = sq_image_payload(m->image), copy;
 	unsigned qos = t->flags & SQ_TARGET_QOS;
 	uint16_t alias;
 	bool known, put;
 
 	if (c->state != SQ_CLIENT_OPEN)
 		return SQ_ECLOSED;
-	alias = deliver_alias(c, topic, &known);
+	alias = deliver_alias(c, sq_image_topic(m->image), &known);
 	copy = d->block == NULL || payload.len < REF_MIN ? payload : (struct sq_bytes){0};
-	if (m->n > 1 && t->n_subs == 0 && (alias == 0 || known) && copy.len < REF_MIN &&
-	    topic.len + sq_image_props(m->image).len <= FORM_HEAD_MAX) {
+	if ((alias == 0 || known) && deliver_wants_form(m, t, copy)) {
 		put = deliver_by_form(c, d, t, alias, copy);
 	} else {
 		uint32_t ids[UINT8_MAX];
