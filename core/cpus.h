@@ -6,7 +6,7 @@
 
 struct sq_cpus {
 	unsigned n;   /* whole ones, at least one */
-	bool limited; /* a control group has a limit, if perhaps not a smaller one */
+	bool limited; /* a control group has a limit, be it above 'n' */
 };
 
 /* The CPUs of the process's mask (sched_getaffinity()), or what the smallest CPU limit of its control

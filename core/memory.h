@@ -82,8 +82,9 @@ sq_memory_fair(void)
 }
 
 /* Compares the memory that the system gave with the memory in use; where much more was given and
- * the limit is near, the allocator gives some back.  It does so, too, some seconds after a load has
- * gone, whatever goes on then.  Is called some times a second.  Thread: any, several may. */
+ * the limit is near, the allocator gives some back.  The allocator also gives free memory back some
+ * seconds after a load has gone, however busy the process is then.  Is called some times a second.
+ * Thread: any, several may. */
 void sq_memory_tick(uint64_t now_ms);
 
 /* Gives free memory back to the system; returns the milliseconds that it took.  Does nothing where

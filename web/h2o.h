@@ -17,9 +17,9 @@ void sq_h2o_context_fini(h2o_context_t *ctx);
  * the thread's own; it turns a few times inside, and the caller destroys it. */
 void sq_h2o_thread_fini(h2o_loop_t *loop);
 
-/* Between two reads of a socket of HTTP/2: has the next one take much at once, without copies in
- * between, into buffers of 160 KiB that the thread has once.  False: the begin of a frame waits for the
- * rest of it in a small one. */
+/* Prepares the next read of an HTTP/2 socket; between two reads.  The read then takes much at once, without
+ * a copy, into buffers of 160 KiB that the sockets of the thread share.  False: the begin of a frame waits
+ * for its rest in a small buffer of the socket's own, and the next read goes on there. */
 bool sq_h2o_read_large(h2o_socket_t *sock);
 /* Frees buffers of the calling thread that nothing uses, which h2o keeps for the next one. */
 void sq_h2o_rest(void);

@@ -37,8 +37,8 @@ struct sq_bridge_told {
 		uint64_t since_ms;          /* of 'up' as it is, since 1970; 0: from the start */
 		char error[SQ_BRIDGE_DETAIL_MAX]; /* of a message, the last one; "": none yet */
 		uint64_t error_ms;                /* since 1970 */
-		/* The worker's alone. */
-		bool fails; /* a message has failed, that is in the log, and none was taken since */
+		/* The worker's alone: of what goes out. */
+		bool fails; /* the log says that a message has failed, and none was taken since */
 		uint64_t fails_ms; /* when that was said last; 0: never */
 	} state[SQ_BRIDGE_HALVES];
 };
@@ -57,8 +57,9 @@ sq_bridge_tell(
 
 /* What went wrong with a message of a half last; cut to SQ_BRIDGE_DETAIL_MAX. */
 void sq_bridge_tell_error(struct sq_bridge_told *, enum sq_bridge_half, const char *why);
-/* What goes out is tried again, as the peer has failed it, and why (NULL: nothing to say); or the peer has
- * taken a message.  Logs each change, once a minute at most: 'now_ms' of the worker. */
+/* The peer has taken a message that goes out, or has failed one, which is tried again, and why (NULL: no
+ * reason is known).  Logs each change between the two, failures once a minute at most.  'now_ms': the
+ * worker's clock.  Thread: the half's worker. */
 void sq_bridge_tell_tried(struct sq_bridge_told *, bool taken, const char *why, uint64_t now_ms);
 /* Whether messages of a half can end so. */
 bool sq_bridge_outcome_is_of(enum sq_bridge_outcome, enum sq_bridge_half);

@@ -26,8 +26,8 @@ struct sq_hold;
 struct sq_delivery {
 	const struct sq_deliver *message;
 	struct sq_block *block; /* with the image; NULL: none */
-	uint64_t frame; /* no other message has this number: what is made of it for one target is
-			 * known again at the next */
+	uint64_t frame; /* number of the message, which no other has: by it what was made of the
+			 * message for one target is known again at the next */
 };
 
 /* Why a hold has ended, or was not to be had. */
