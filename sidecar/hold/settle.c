@@ -100,11 +100,13 @@ settle_done(struct sq_request *req, const struct sq_answer *ans)
 }
 
 /* Whether what is due stays until 'due.settle'.  The time is one of a grid that all holds share, so
- * that what they gather leaves in one turn. */
+ * that what they gather leaves in one turn.  A durable session gathers nothing: its client may go on
+ * through another sidecar at any time, and what is not settled comes again there. */
 static bool
 settle_gathers(struct sq_hold *hold, uint64_t now_ms)
 {
-	if (sq_inbox_pressing(hold->inbox) || (hold->due.settle != 0 && now_ms >= hold->due.settle))
+	if (hold->durable || sq_inbox_pressing(hold->inbox) ||
+	    (hold->due.settle != 0 && now_ms >= hold->due.settle))
 		return false;
 	if (hold->due.settle == 0)
 		hold->due.settle = (now_ms / GATHER_MS + 1) * GATHER_MS;

@@ -89,13 +89,15 @@ confirm(struct sq_request *r)
 	turn();
 }
 
-/* A client with that receive maximum, attached, its credit granted. */
+/* A client with that receive maximum, attached, its credit granted; 'durable': of such a session. */
 static void
-begin(uint16_t receive_max)
+begin_as(uint16_t receive_max, bool durable)
 {
 	struct sq_hold_params p = {.client_id = "c",
 	    .version = SQ_MQTT_V5,
 	    .clean_start = true,
+	    .durable = durable,
+	    .expiry_s = durable ? 60 : 0,
 	    .receive_max = receive_max};
 	struct sq_attached a = {.epoch = 1,
 	    .incarnation = 7,
@@ -111,6 +113,12 @@ begin(uint16_t receive_max)
 	sq_buf_fini(&b);
 	turn();
 	confirm(fake_await(loop, app->holds->pool, "/settlements"));
+}
+
+static void
+begin(uint16_t receive_max)
+{
+	begin_as(receive_max, false);
 }
 
 static void
@@ -216,6 +224,22 @@ Test(hold_gather, a_receive_maximum_of_one_waits_for_nothing)
 		turn();
 		r = posted("/settlements");
 		cr_assert_not_null(r, "message %u waits", n);
+		confirm(r);
+	}
+}
+
+/* Its client may go on through another sidecar, which finds confirmed what was. */
+Test(hold_gather, a_durable_session_gathers_nothing)
+{
+	struct sq_request *r;
+
+	begin_as(100, true);
+	for (uint16_t id = 1; id <= 20; id++) {
+		message(1, id);
+		cr_assert_eq(sq_hold_ack(hold, SQ_MQTT_PUBACK, id, 0), 0);
+		turn();
+		r = posted("/settlements");
+		cr_assert_not_null(r, "message %u waits", id);
 		confirm(r);
 	}
 }
