@@ -244,7 +244,10 @@ class Program:
         return self.process.pid
 
     def write_config(self):
-        write_private(self.config_path, yaml(self.tree))
+        """At once: another program may read it meanwhile, as one that makes a backup does."""
+        whole = self.config_path.with_suffix(".new")
+        write_private(whole, yaml(self.tree))
+        whole.replace(self.config_path)
 
     def check(self):
         """What --check-config has to say against the configuration, or ""."""
