@@ -166,7 +166,7 @@ calls_withhold(struct sq_link_withheld *w, struct sq_call *c, uint64_t now_ms)
 	SQ_LIST_FOR_EACH(other, &w->calls, struct sq_call, node)
 		same += other->epoch == c->epoch;
 	if (burst || w->n == WITHHELD_MAX || same == WITHHELD_EPOCH ||
-	    c->body->size > WITHHELD_BODY)
+	    c->body->size > WITHHELD_BODY || !sq_outlet_open(c->outlet))
 		return false;
 	sq_list_push_back(&w->calls, &c->node);
 	if (w->n++ == 0) {

@@ -281,6 +281,8 @@ sq_link_close(struct sq_link *l)
 	pthread_mutex_lock(&l->lock);
 	sq_outlet_close(&l->outlet);
 	pthread_mutex_unlock(&l->lock);
+	if (l->withheld.n > 0)
+		sq_worker_alarm(&l->withheld.alarm, 0);
 }
 
 void

@@ -38,7 +38,8 @@ struct sq_link_withheld {
 /* Makes an open link with one reference, which is the stream's.  Thread: home, as for the functions
  * below. */
 struct sq_link *sq_link_new(const struct sq_link_cfg *);
-/* Closes the link: nothing more is put; the buffer may still be taken. */
+/* Closes the link: nothing more is put; the buffer may still be taken.  Answers that are withheld on it
+ * are given in this worker's next turn, also where that is its last one. */
 void sq_link_close(struct sq_link *);
 /* Closes the link, whose stream has ended, without another flush, and gives the stream's reference
  * back; nulls the pointer. */
