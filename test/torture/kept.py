@@ -21,6 +21,13 @@ class Kept:
     def start(self):
         self.task = asyncio.create_task(self.publish())
 
+    async def acknowledged(self):
+        """Awaits a first acknowledgement for a while: on a slow machine none may have come between the faults."""
+        for _ in range(int(3 * ANSWER_S / EVERY_S)):
+            if any(self.acked):
+                return
+            await asyncio.sleep(EVERY_S)
+
     async def stop(self):
         while self.task and not self.task.done():  # wait_for() may swallow a cancellation
             self.task.cancel()

@@ -358,6 +358,7 @@ class World:
 
     async def check_kept(self):
         """Before the last will, and behind it: what was retained is stored."""
+        await self.kept.acknowledged()
         await self.kept.stop()
         self.problems += await self.kept.check(self.sidecars[1].tree["listen"]["port"])
 
