@@ -23,18 +23,7 @@
 _Static_assert(H2O_LIBRARY_VERSION_MAJOR == 0 && H2O_LIBRARY_VERSION_MINOR == 13,
     "look again at what this version of h2o keeps");
 
-enum {
-	H2O_CHUNK_SIZE = 4096,
-	H2O_LARGE = 160 * 1024, /* a sidecar's four batches, and what comes beside them */
-	H2O_LARGE_KEPT = 2,     /* for ciphertext, and what is in it */
-};
-
-/* h2o's own begins with 8 KiB, and copies all that has come each time that it doubles one. */
-static _Thread_local h2o_buffer_prototype_t h2o_large = {
-    .allocator = {.max = H2O_LARGE_KEPT},
-    ._initial_buf = {.capacity = H2O_LARGE},
-    .mmap_settings = &h2o_socket_buffer_mmap_settings,
-};
+enum { H2O_CHUNK_SIZE = 4096 };
 
 /* h2o's chunk of a pool begins with the pointer to the next. */
 struct h2o_chunk {
@@ -126,65 +115,15 @@ sq_h2o_thread_fini(h2o_loop_t *loop)
 	h2o_drain_http2_buffers(&ctx);
 	sq_h2o_context_fini(&ctx);
 	h2o_config_dispose(&conf);
-	sq_h2o_rest();
-	h2o_drain_pool_chunks();
-}
-
-void
-sq_h2o_rest(void)
-{
 	h2o_drain_list(&h2o_socket_buffer_prototype.allocator);
-	h2o_drain_list(&h2o_large.allocator);
+	h2o_drain_pool_chunks();
 }
 
 /* How h2o's state of TLS begins. */
 struct h2o_ssl {
 	SSL_CTX *ctx;
 	SSL *ssl;
-	int *wrote;
-	size_t overhead;
-	h2o_socket_cb cb;
-	struct {
-		char *name;
-		h2o_cache_t *cache;
-		h2o_iovec_t key;
-		h2o_cache_hashcode_t hash;
-	} handshake;
-	h2o_buffer_t *encrypted;
 };
-
-/* An empty buffer gets its memory from there from now on. */
-static bool
-h2o_take_large(h2o_buffer_t **buf)
-{
-	if (*buf == &h2o_socket_buffer_prototype._initial_buf)
-		h2o_buffer_init(buf, &h2o_large);
-	return *buf == &h2o_large._initial_buf;
-}
-
-/* Moves the begin of a frame out of a large buffer, which the next socket needs. */
-static void
-h2o_leave_large(h2o_buffer_t **buf)
-{
-	h2o_buffer_t *large = *buf;
-	size_t size = large->size;
-
-	h2o_buffer_init(buf, &h2o_socket_buffer_prototype);
-	memcpy(h2o_buffer_reserve(buf, size).base, large->bytes, size);
-	(*buf)->size = size;
-	h2o_buffer_dispose(&large);
-}
-
-bool
-sq_h2o_read_large(h2o_socket_t *sock)
-{
-	struct h2o_ssl *tls = (void *)sock->ssl;
-	bool encrypted = tls == NULL || h2o_take_large(&tls->encrypted);
-
-	if (sock->input->bytes != NULL && h2o_prototype_of(sock->input) == &h2o_large)
-		h2o_leave_large(&sock->input);
-	return h2o_take_large(&sock->input) && encrypted;
-}
 
 bool
 sq_h2o_closing(const h2o_socket_t *sock)

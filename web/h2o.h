@@ -17,13 +17,6 @@ void sq_h2o_context_fini(h2o_context_t *ctx);
  * the thread's own; it turns a few times inside, and the caller destroys it. */
 void sq_h2o_thread_fini(h2o_loop_t *loop);
 
-/* Prepares the next read of an HTTP/2 socket; between two reads.  The read then takes much at once, without
- * a copy, into buffers of 160 KiB that the sockets of the thread share.  False: the begin of a frame waits
- * for its rest in a small buffer of the socket's own, and the next read goes on there. */
-bool sq_h2o_read_large(h2o_socket_t *sock);
-/* Frees buffers of the calling thread that nothing uses, which h2o keeps for the next one. */
-void sq_h2o_rest(void);
-
 /* Whether a socket of the loop waits for its callback, as after a write outside of the loop's run: h2o
  * does not look before it sleeps. */
 bool sq_h2o_pending(const h2o_loop_t *loop);

@@ -271,9 +271,6 @@ input_on_read(h2o_socket_t *sock, const char *err)
 		input_judge_heads(c);
 		sq_input_account(c);
 		sq_bodies_look(c);
-		if (c->input.protocol == SQ_INPUT_HTTP2 && c->guest.standing >= SQ_STANDING_KNOWN &&
-		    !sq_h2o_closing(sock))
-			(void)sq_h2o_read_large(sock);
 	}
 	sq_conn_release(c);
 }

@@ -18,7 +18,6 @@
 #include "core/log.h"
 #include "core/mem.h"
 #include "core/memory.h"
-#include "web/h2o.h"
 
 enum {
 	CALLS_PER_CONN = 256, /* resets don't count against h2o's 100 streams */
@@ -101,7 +100,6 @@ sq_calls_rest(struct sq_link_part *p)
 	calls->seen = calls->started;
 	if (idle && !calls->rests) {
 		sq_calls_fini(p);
-		sq_h2o_rest();
 		(void)sq_memory_allocator_trim();
 	}
 	calls->rests = idle;
