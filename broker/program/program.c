@@ -178,7 +178,15 @@ main_workers(const struct sq_broker_config *c)
 		return (unsigned)c->workers;
 	cpus = sq_cpus("");
 	n = cpus.limited ? cpus.n / 2 : 1;
-	n = n < 1 ? 1 : n > SQ_BROKER_WORKERS_MAX ? SQ_BROKER_WORKERS_MAX : n;
+	return n < 1 ? 1 : n > SQ_BROKER_WORKERS_MAX ? SQ_BROKER_WORKERS_MAX : n;
+}
+
+/* Says why 'auto' is so many; once the broker serves, as a start that fails says one line. */
+static void
+main_say_workers(unsigned n)
+{
+	struct sq_cpus cpus = sq_cpus("");
+
 	if (cpus.limited)
 		SQ_INFO("broker",
 		    "workers: auto is %u, by a control group's limit, which leaves %u CPUs", n,
@@ -186,7 +194,6 @@ main_workers(const struct sq_broker_config *c)
 	else
 		SQ_INFO("broker", "workers: auto is %u, as no control group limits the %u CPUs", n,
 		    cpus.n);
-	return n;
 }
 
 /* What there is before any state. */
@@ -217,6 +224,8 @@ main_say(const struct sq_main *p)
 
 	SQ_INFO("broker", "version %s serves %s (port %u, %s), %u workers", SQ_VERSION, c->listen,
 	    sq_front_port(p->fronts[0]), c->tls ? "TLS" : "clear text", sq_crew_size(p->crew));
+	if (c->workers == 0)
+		main_say_workers(sq_crew_size(p->crew));
 	if (p->fronts[1] != NULL)
 		SQ_INFO("broker", "the HTTP API is at %s (port %u)", c->http_listen,
 		    sq_front_port(p->fronts[1]));
