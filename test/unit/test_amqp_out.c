@@ -105,6 +105,8 @@ refuses(int fd, uint32_t method, const unsigned char *p, size_t n)
 {
 	(void)p;
 	(void)n;
+	fake_amqp.login =
+	    false; /* of no other connection: that this one has ended stays to be seen */
 	if (method == FAKE_AMQP_PUBLISH)
 		fake_amqp_confirm(fd, false, atomic_fetch_add(&fake_amqp.published, 1) + 1, false);
 }
