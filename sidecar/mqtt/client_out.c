@@ -120,11 +120,11 @@ deliver_unlearn(struct sq_client *c, uint16_t alias)
 	*a = (struct sq_alias){0};
 }
 
-/* The PUBLISH of a message for a target, without a topic alias.  'ids' has room for its
- * subscription identifiers. */
+/* The PUBLISH of a message for a target, by a topic alias if that is not 0; 'known': the client knows
+ * it.  'ids' has room for its subscription identifiers. */
 static struct sq_mqtt_publish_out
-deliver_out(
-    const struct sq_client *c, const struct sq_deliver *d, const struct sq_target *t, uint32_t *ids)
+deliver_out(const struct sq_client *c, const struct sq_deliver *d, const struct sq_target *t,
+    uint16_t alias, bool known, uint32_t *ids)
 {
 	struct sq_mqtt_publish_out out = {.version = c->in.decoder.version,
 	    .qos = t->flags & SQ_TARGET_QOS,
@@ -132,12 +132,15 @@ deliver_out(
 	    .packet_id = t->packet_id,
 	    .expiry_s = d->expiry_s,
 	    .topic = sq_image_topic(d->image),
+	    .topic_alias = alias,
 	    .props = sq_image_props(d->image),
 	    .sub_ids = ids,
 	    .sub_ids_n = t->n_subs,
 	    .payload_len = sq_image_payload(d->image).len};
 
 	out.dup = out.qos > 0 && (t->flags & SQ_TARGET_REDELIVERED) != 0;
+	if (known)
+		out.topic.len = 0;
 	for (unsigned i = 0; i < t->n_subs; i++)
 		ids[i] = sq_get32(t->subs + 4 * i);
 	return out;
@@ -177,11 +180,9 @@ deliver_by_form(struct sq_client *c, const struct sq_delivery *d, const struct s
 	size_t len, apart = sq_image_payload(d->message->image).len - copy.len;
 
 	if (!sq_form_is(form, &kind)) {
-		struct sq_mqtt_publish_out out = deliver_out(c, d->message, t, NULL);
+		struct sq_mqtt_publish_out out = deliver_out(
+		    c, d->message, t, alias, alias != 0, NULL);
 
-		out.topic_alias = alias;
-		if (alias != 0)
-			out.topic.len = 0;
 		if (!sq_form_make(form, &kind, &out, copy))
 			return false;
 	}
@@ -218,11 +219,8 @@ sq_client_deliver(struct sq_client *c, const struct sq_delivery *d, const struct
 		put = deliver_by_form(c, d, t, alias, copy);
 	} else {
 		uint32_t ids[UINT8_MAX];
-		struct sq_mqtt_publish_out out = deliver_out(c, m, t, ids);
+		struct sq_mqtt_publish_out out = deliver_out(c, m, t, alias, known, ids);
 
-		out.topic_alias = alias;
-		if (known)
-			out.topic.len = 0;
 		put = deliver_encode(c, &out, known, copy);
 	}
 	if (!put) {
