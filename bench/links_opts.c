@@ -1,11 +1,10 @@
 /* The command line of bench_links. */
-#include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "bench/links.h"
+#include "bench/opts.h"
 
 static const char usage[] =
     "usage: bench_links [options] -- [keys of a sidecar's configuration]\n"
@@ -35,26 +34,6 @@ static const char usage[] =
     "are\n"
     "on CLOCK_MONOTONIC, in seconds.  The end of the input ends the program.\n";
 
-static void
-opts_die(const char *what, const char *arg)
-{
-	fprintf(stderr, "bench_links: %s: %s\nTry bench_links --help.\n", what, arg);
-	exit(2);
-}
-
-static uint32_t
-opts_number(const char *name, const char *arg, uint32_t min, uint32_t max)
-{
-	unsigned long long v;
-	char *end;
-
-	errno = 0;
-	v = strtoull(arg, &end, 10);
-	if (errno != 0 || end == arg || *end != '\0' || arg[0] == '-' || v < min || v > max)
-		opts_die(name, arg);
-	return (uint32_t)v;
-}
-
 void
 sq_links_options(struct sq_links_opts *o, int argc, char **argv)
 {
@@ -74,22 +53,23 @@ sq_links_options(struct sq_links_opts *o, int argc, char **argv)
 	    .links = 1000, .sessions = 100000, .expiry_s = 3600, .size = 64};
 	while ((opt = getopt_long(argc, argv, "+h", options, NULL)) != -1) {
 		if (opt == LINKS)
-			o->links = opts_number("--links", optarg, 1, 100000);
+			o->links = (uint32_t)sq_opts_uint("--links", optarg, 1, 100000);
 		else if (opt == SESSIONS)
-			o->sessions = opts_number("--sessions", optarg, 2, 10000000);
+			o->sessions = (uint32_t)sq_opts_uint("--sessions", optarg, 2, 10000000);
 		else if (opt == DURABLE)
 			o->durable = true;
 		else if (opt == EXPIRY)
-			o->expiry_s = opts_number("--expiry", optarg, 1, UINT32_MAX);
+			o->expiry_s = (uint32_t)sq_opts_uint("--expiry", optarg, 1, UINT32_MAX);
 		else if (opt == SIZE)
-			o->size = opts_number("--size", optarg, SQ_LINKS_HEADER, 1 << 20);
+			o->size = (uint32_t)sq_opts_uint(
+			    "--size", optarg, SQ_LINKS_HEADER, 1 << 20);
 		else if (opt == 'h')
 			exit(fputs(usage, stdout) < 0);
 		else
 			exit(2);
 	}
 	if (o->sessions < 2 * o->links)
-		opts_die("--sessions", "at least two for each link");
+		sq_opts_die("--sessions", "at least two for each link");
 	/* "--" or the program itself is the name before the keys. */
 	o->argc = argc - optind + 1;
 	o->argv = argv + optind - 1;

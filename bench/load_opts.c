@@ -1,7 +1,7 @@
 /* The generator's command line. */
 #include "bench/load.h"
+#include "bench/opts.h"
 
-#include <errno.h>
 #include <getopt.h>
 #include <netdb.h>
 #include <stdio.h>
@@ -72,26 +72,6 @@ static const char usage[] =
     "Exit status: 0; 1 if a message was lost, reordered or refused at QoS 1 or 2, or\n"
     "duplicated at QoS 2; 2 for a wrong command line; 3 if the run could not be done.\n";
 
-static void
-opts_die(const char *what, const char *arg)
-{
-	fprintf(stderr, "sqmqos-bench: %s: %s\nTry sqmqos-bench --help.\n", what, arg);
-	exit(2);
-}
-
-static uint64_t
-opts_uint(const char *name, const char *arg, uint64_t min, uint64_t max)
-{
-	char *end;
-	unsigned long long v;
-
-	errno = 0;
-	v = strtoull(arg, &end, 10);
-	if (errno != 0 || end == arg || *end != '\0' || arg[0] == '-' || v < min || v > max)
-		opts_die(name, arg);
-	return v;
-}
-
 static double
 opts_seconds(const char *name, const char *arg)
 {
@@ -99,7 +79,7 @@ opts_seconds(const char *name, const char *arg)
 	double v = strtod(arg, &end);
 
 	if (end == arg || *end != '\0' || !(v >= 0 && v <= 1e6))
-		opts_die(name, arg);
+		sq_opts_die(name, arg);
 	return v;
 }
 
@@ -113,11 +93,11 @@ opts_addr(const char *arg, struct sq_load_addrs *all)
 	size_t n;
 
 	if (all->n++ == SQ_LOAD_ADDRS_MAX)
-		opts_die("too many addresses", arg);
+		sq_opts_die("too many addresses", arg);
 	memset(a, 0, sizeof *a);
 	if (arg[0] == '/' || colon == NULL) {
 		if (strlen(arg) >= sizeof a->un.sun_path)
-			opts_die("path too long", arg);
+			sq_opts_die("path too long", arg);
 		a->un.sun_family = AF_UNIX;
 		strcpy(a->un.sun_path, arg);
 		a->len = sizeof a->un;
@@ -125,7 +105,7 @@ opts_addr(const char *arg, struct sq_load_addrs *all)
 	}
 	n = (size_t)(colon - arg);
 	if (n >= sizeof host)
-		opts_die("host too long", arg);
+		sq_opts_die("host too long", arg);
 	if (n >= 2 && arg[0] == '[' && arg[n - 1] == ']') {
 		arg++;
 		n -= 2;
@@ -133,7 +113,7 @@ opts_addr(const char *arg, struct sq_load_addrs *all)
 	memcpy(host, arg, n);
 	host[n] = '\0';
 	if (getaddrinfo(n > 0 ? host : "127.0.0.1", colon + 1, &hints, &res) != 0)
-		opts_die("not an address", arg);
+		sq_opts_die("not an address", arg);
 	memcpy(&a->any, res->ai_addr, res->ai_addrlen);
 	a->len = res->ai_addrlen;
 	freeaddrinfo(res);
@@ -145,10 +125,10 @@ opts_pid(struct sq_load_opts *o, char *arg)
 	char *eq = strchr(arg, '=');
 
 	if (eq == NULL || eq == arg || o->npids == SQ_LOAD_PIDS_MAX)
-		opts_die("--pid", arg);
+		sq_opts_die("--pid", arg);
 	*eq = '\0';
 	o->pid[o->npids].name = arg;
-	o->pid[o->npids].pid = (pid_t)opts_uint("--pid", eq + 1, 1, INT32_MAX);
+	o->pid[o->npids].pid = (pid_t)sq_opts_uint("--pid", eq + 1, 1, INT32_MAX);
 	o->npids++;
 }
 
@@ -160,7 +140,7 @@ opts_topology(const char *arg)
 	for (unsigned i = 0; i < 3; i++)
 		if (strcmp(arg, names[i]) == 0)
 			return (enum sq_load_topology)i;
-	opts_die("--topology", arg);
+	sq_opts_die("--topology", arg);
 	abort();
 }
 
@@ -254,10 +234,10 @@ opts_take_where(struct sq_load_opts *o, int opt, char *arg)
 		o->raw = true;
 		return true;
 	case 'P':
-		o->publishers = (unsigned)opts_uint("--publishers", arg, 1, 60000);
+		o->publishers = (unsigned)sq_opts_uint("--publishers", arg, 1, 60000);
 		return true;
 	case 'S':
-		o->subscribers = (unsigned)opts_uint("--subscribers", arg, 0, 60000);
+		o->subscribers = (unsigned)sq_opts_uint("--subscribers", arg, 0, 60000);
 		return true;
 	case 't':
 		o->topology = opts_topology(arg);
@@ -266,7 +246,7 @@ opts_take_where(struct sq_load_opts *o, int opt, char *arg)
 		o->shared = arg;
 		return true;
 	case O_FILTERS:
-		o->filters = (uint32_t)opts_uint("--filters", arg, 1, 1000000);
+		o->filters = (uint32_t)sq_opts_uint("--filters", arg, 1, 1000000);
 		return true;
 	default:
 		return false;
@@ -279,23 +259,23 @@ opts_take_what(struct sq_load_opts *o, int opt, char *arg)
 {
 	switch (opt) {
 	case O_MQTT:
-		o->v5 = opts_uint("--mqtt", arg, 3, 5) == 5;
+		o->v5 = sq_opts_uint("--mqtt", arg, 3, 5) == 5;
 		return true;
 	case 'q':
-		o->qos = (uint8_t)opts_uint("--qos", arg, 0, 2);
+		o->qos = (uint8_t)sq_opts_uint("--qos", arg, 0, 2);
 		return true;
 	case 's':
-		o->size = opts_uint("--size", arg, SQ_LOAD_HEADER, 64 << 20);
+		o->size = sq_opts_uint("--size", arg, SQ_LOAD_HEADER, 64 << 20);
 		return true;
 	case O_DURABLE:
 		o->durable = true;
 		return true;
 	case O_EXPIRY:
-		o->expiry_s = (uint32_t)opts_uint("--expiry", arg, 1, UINT32_MAX);
+		o->expiry_s = (uint32_t)sq_opts_uint("--expiry", arg, 1, UINT32_MAX);
 		return true;
 	case O_PREFIX:
 		if (strlen(arg) >= sizeof o->prefix)
-			opts_die("--prefix", arg);
+			sq_opts_die("--prefix", arg);
 		strcpy(o->prefix, arg);
 		return true;
 	default:
@@ -315,19 +295,19 @@ opts_take_over(struct sq_load_opts *o, int opt, char *arg)
 		o->resume = true;
 		return true;
 	case O_FIRST:
-		o->first = opts_uint("--first", arg, 0, UINT32_MAX);
+		o->first = sq_opts_uint("--first", arg, 0, UINT32_MAX);
 		return true;
 	case O_EXPECT:
-		o->expect = opts_uint("--expect", arg, 0, UINT32_MAX);
+		o->expect = sq_opts_uint("--expect", arg, 0, UINT32_MAX);
 		return true;
 	case O_TAKE:
-		o->take = opts_uint("--take", arg, 1, UINT32_MAX);
+		o->take = sq_opts_uint("--take", arg, 1, UINT32_MAX);
 		return true;
 	case O_PACE:
 		o->pace = true;
 		return true;
 	case O_RECEIVE_MAX:
-		o->receive_max = (uint16_t)opts_uint("--receive-max", arg, 1, UINT16_MAX);
+		o->receive_max = (uint16_t)sq_opts_uint("--receive-max", arg, 1, UINT16_MAX);
 		return true;
 	default:
 		return false;
@@ -340,14 +320,14 @@ opts_take_how(struct sq_load_opts *o, int opt, char *arg)
 {
 	switch (opt) {
 	case 'r':
-		o->rate = opts_uint("--rate", arg, 1, 1000000000);
+		o->rate = sq_opts_uint("--rate", arg, 1, 1000000000);
 		o->mode = SQ_LOAD_RATE;
 		return true;
 	case 'w':
-		o->window = opts_uint("--window", arg, 1, 1000000);
+		o->window = sq_opts_uint("--window", arg, 1, 1000000);
 		return true;
 	case O_BACKLOG:
-		o->backlog = opts_uint("--backlog", arg, 1, 1000000000);
+		o->backlog = sq_opts_uint("--backlog", arg, 1, 1000000000);
 		return true;
 	case O_FLOOD:
 		o->mode = SQ_LOAD_FLOOD;
@@ -356,7 +336,7 @@ opts_take_how(struct sq_load_opts *o, int opt, char *arg)
 		o->duration_s = opts_seconds("--duration", arg);
 		return true;
 	case 'n':
-		o->count = opts_uint("--count", arg, 1, UINT32_MAX);
+		o->count = sq_opts_uint("--count", arg, 1, UINT32_MAX);
 		return true;
 	case O_WARMUP:
 		o->warmup_s = opts_seconds("--warmup", arg);
@@ -378,7 +358,7 @@ opts_take_idle(struct sq_load_opts *o, int opt, char *arg)
 {
 	switch (opt) {
 	case O_IDLE:
-		o->idle = (unsigned)opts_uint("--idle", arg, 1, 1000000);
+		o->idle = (unsigned)sq_opts_uint("--idle", arg, 1, 1000000);
 		return true;
 	case O_SUBSCRIBE:
 		o->idle_subscribe = true;
@@ -387,7 +367,7 @@ opts_take_idle(struct sq_load_opts *o, int opt, char *arg)
 		o->hold_s = opts_seconds("--hold", arg);
 		return true;
 	case O_CONNECT_RATE:
-		o->connect_rate = opts_uint("--connect-rate", arg, 1, 1000000);
+		o->connect_rate = sq_opts_uint("--connect-rate", arg, 1, 1000000);
 		return true;
 	default:
 		return false;
@@ -406,7 +386,7 @@ opts_take_results(struct sq_load_opts *o, int opt, char *arg)
 		o->json = true;
 		return true;
 	case O_TICKS:
-		o->tick_ms = opts_uint("--ticks", arg, 1, 60000);
+		o->tick_ms = sq_opts_uint("--ticks", arg, 1, 60000);
 		return true;
 	case O_QUIET:
 		o->quiet = true;
@@ -430,11 +410,11 @@ opts_settle_over(struct sq_load_opts *o)
 	if (o->expect == 0 && o->take == 0)
 		o->expect = o->first;
 	if (o->pace && (o->topology != SQ_LOAD_PAIRS || o->qos != 1 || o->receive_max == 0))
-		opts_die("--pace", "wants --topology pairs, --qos 1 and --receive-max");
+		sq_opts_die("--pace", "wants --topology pairs, --qos 1 and --receive-max");
 	if (o->take == 0)
 		return;
 	if (o->subscribers == 0 || o->pace || o->mode != SQ_LOAD_WINDOW)
-		opts_die("--take", "wants subscribers, and nothing to publish");
+		sq_opts_die("--take", "wants subscribers, and nothing to publish");
 	o->first = o->expect + o->take;
 	o->count = o->take;
 	o->warmup_s = 0;
@@ -454,7 +434,7 @@ opts_settle(struct sq_load_opts *o)
 		o->sub = o->pub;
 	if (o->filters > 0) {
 		if (o->idle > 0 || o->raw || o->window > SQ_LOAD_PACKET_IDS)
-			opts_die("--filters", "neither --idle nor --raw, and --window to 65535");
+			sq_opts_die("--filters", "neither --idle nor --raw, and --window to 65535");
 		o->idle = 1; /* connected as one that does nothing */
 	}
 	if (o->idle > 0)
@@ -462,7 +442,7 @@ opts_settle(struct sq_load_opts *o)
 	opts_settle_over(o);
 	if (o->raw) {
 		if (o->qos != 0 || o->shared != NULL || o->durable)
-			opts_die("--raw", "only QoS 0, no sessions");
+			sq_opts_die("--raw", "only QoS 0, no sessions");
 		if (o->subscribers > 0)
 			o->subscribers = 1;
 		o->topology = SQ_LOAD_FANIN;
@@ -470,7 +450,7 @@ opts_settle(struct sq_load_opts *o)
 	}
 	if (o->topology == SQ_LOAD_PAIRS && o->shared == NULL && o->publishers != o->subscribers &&
 	    o->subscribers > 0)
-		opts_die("--topology pairs", "wants as many publishers as subscribers");
+		sq_opts_die("--topology pairs", "wants as many publishers as subscribers");
 	if (o->topology == SQ_LOAD_PAIRS && o->shared != NULL)
 		o->topology = SQ_LOAD_FANIN;
 }
@@ -499,9 +479,9 @@ sq_load_opts_parse(struct sq_load_opts *o, int argc, char **argv)
 			exit(0);
 		}
 		if (!opts_take(o, opt, optarg))
-			opts_die("wrong option", argv[optind - 1]);
+			sq_opts_die("wrong option", argv[optind - 1]);
 	}
 	if (optind < argc)
-		opts_die("unexpected argument", argv[optind]);
+		sq_opts_die("unexpected argument", argv[optind]);
 	opts_settle(o);
 }
