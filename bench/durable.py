@@ -43,11 +43,17 @@ def parse(argv):
     p.add_argument("--build", metavar="DIR", default=str(ROOT / "build" / "release"),
                    help="where the programs are (build/release)")
     args = p.parse_args(argv)
-    args.parts = args.parts.split(",")
-    for part in args.parts:
-        if part not in PARTS:
-            p.error(f"--parts: there is no part '{part}', only {', '.join(PARTS)}")
+    args.parts = parts_of(p, args.parts, PARTS)
     return args
+
+
+def parts_of(p, words, known):
+    """The parts of a comma list, by the parser 'p'; one that is not known ends the program."""
+    parts = words.split(",")
+    for part in parts:
+        if part not in known:
+            p.error(f"--parts: there is no part '{part}', only {', '.join(known)}")
+    return parts
 
 
 def filesystem(folder):

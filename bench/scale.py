@@ -17,7 +17,7 @@ import scale_clients
 import scale_sessions
 import table
 from chains import ROOT, ChainError, stack
-from durable import filesystem, markdown_table
+from durable import filesystem, markdown_table, parts_of
 from durable_runs import Failed
 from report import command_line, interrupt, say
 from scale_chain import TLS, Clear
@@ -49,10 +49,7 @@ def parse(argv):
     p.add_argument("--build", metavar="DIR", default=str(ROOT / "build" / "release"),
                    help="where the programs are (build/release)")
     args = p.parse_args(argv)
-    args.parts = args.parts.split(",")
-    for part in args.parts:
-        if part not in PARTS:
-            p.error(f"--parts: there is no part '{part}', only {', '.join(PARTS)}")
+    args.parts = parts_of(p, args.parts, PARTS)
     return args
 
 

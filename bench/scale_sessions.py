@@ -97,6 +97,10 @@ def verdict(value, most):
     return "yes" if value <= most else "no"
 
 
+def percentiles(key):
+    return lambda f, _args: f"{f[key]['p50'] / 1e3:.1f} / {f[key]['p99'] / 1e3:.1f}"
+
+
 ROWS = (  # title, figure, goal
     ("all links open, s", lambda f, a: f"{f['links_s']:.2f}", None),
     ("all sessions attached and subscribed, s", lambda f, a: f"{f['attach_s']:.1f}", None),
@@ -108,10 +112,8 @@ ROWS = (  # title, figure, goal
     ("the broker's peak while they attach, MiB", lambda f, a: f"{f['peak_kib'] / 1024:.0f}", None),
     ("messages a second", lambda f, a: f"{f['rate']:,.0f}", None),
     ("CPU of the broker for each, µs", lambda f, a: f"{f['cpu_us']:.0f}", None),
-    ("acknowledged after, p50 / p99, ms",
-     lambda f, a: f"{f['ack_us']['p50'] / 1e3:.1f} / {f['ack_us']['p99'] / 1e3:.1f}", None),
-    ("arrived after, p50 / p99, ms",
-     lambda f, a: f"{f['latency_us']['p50'] / 1e3:.1f} / {f['latency_us']['p99'] / 1e3:.1f}", None),
+    ("acknowledged after, p50 / p99, ms", percentiles("ack_us"), None),
+    ("arrived after, p50 / p99, ms", percentiles("latency_us"), None),
     ("killed: the broker is ready after, s", lambda f, a: f"{f['ready_s']:.2f}", None),
     ("killed: all sessions attached after, s", lambda f, a: f"{f['attached_s']:.1f}", None),
     ("killed: all back and publishing after, s", lambda f, a: f"{f['back_s']:.1f}", ("back_s", GOAL_BACK_S)),

@@ -15,7 +15,7 @@ import shared_fail
 import shared_runs
 import table
 from chains import ROOT, ChainError
-from durable import filesystem, markdown_table
+from durable import filesystem, markdown_table, parts_of
 from durable_runs import Failed, flags
 from measures import median
 from report import command_line, interrupt, say
@@ -55,10 +55,7 @@ def parse(argv):
                    help="where the programs are (build/release)")
     args = p.parse_args(argv)
     args.rate = args.rate or args.sessions // 5
-    args.parts = ["fail-overs"] if args.failover else args.parts.split(",")
-    for part in args.parts:
-        if part not in PARTS:
-            p.error(f"--parts: there is no part '{part}', only {', '.join(PARTS)}")
+    args.parts = ["fail-overs"] if args.failover else parts_of(p, args.parts, PARTS)
     return args
 
 
